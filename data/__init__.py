@@ -1,0 +1,1 @@
+"""The sample landing zone and the generator that writes it."""
