@@ -44,16 +44,21 @@ class Charge:
             or next(m for m in METERS if m.meter_id == self.meter_id).stripe_event_name
         )
 
-    def amount(self, quantity: Decimal) -> Decimal:
-        """The exact amount, in major units, of a quantity."""
+    def amount(self, quantity: Decimal, before: Decimal, in_period: Decimal) -> Decimal:
+        """The exact amount, in major units, of a quantity that came after `before` of the period.
+
+        Tiers run on through the versions of a period: `in_period` is the quantity of all of it.
+        """
         if self.model == "standard":
             return quantity * Decimal(self.unit_amount)
         if self.model == "graduated":
-            return sum(
-                (part * unit + flat for part, unit, flat in self.split(quantity)), Decimal(0)
-            )
-        tier = next(t for t in self.tiers if t.up_to is None or quantity <= Decimal(t.up_to))
-        return quantity * Decimal(tier.unit_amount) + Decimal(tier.flat_amount)
+            return self._graduated(before + quantity) - self._graduated(before)
+        tier = next(t for t in self.tiers if t.up_to is None or in_period <= Decimal(t.up_to))
+        flat = Decimal(0) if before else Decimal(tier.flat_amount)
+        return quantity * Decimal(tier.unit_amount) + flat
+
+    def _graduated(self, quantity: Decimal) -> Decimal:
+        return sum((part * unit + flat for part, unit, flat in self.split(quantity)), Decimal(0))
 
     def split(self, quantity: Decimal) -> list[tuple[Decimal, Decimal, Decimal]]:
         """(units, unit amount, flat amount) of each graduated tier that holds units."""

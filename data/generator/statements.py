@@ -2,8 +2,8 @@
 rating.
 
 A statement covers one subscription and billing period; it is cut where a new plan version comes
-into force, and each part is rated on its own, tiers included. A line rounds half away from zero to
-cents.
+into force: each part has its own prices, while tiers run on through the period. A line rounds half
+away from zero to cents.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ class Line:
     start: int
     end: int
     quantity: Decimal
+    before: Decimal  # quantity of the same charge in earlier parts of the period
+    in_period: Decimal  # quantity of the same charge in the whole period
 
     @property
     def amount_minor(self) -> int:
-        return to_minor(self.charge.amount(self.quantity))
+        return to_minor(self.charge.amount(self.quantity, self.before, self.in_period))
 
 
 @dataclass
@@ -106,12 +108,32 @@ def _anchored(year: int, month: int, day: int) -> date:
 
 
 def _lines(statement: Statement, usage: Usage) -> list[Line]:
-    found: list[Line] = []
-    for version, start, end in statement.versions:
-        for charge in version.charges:
-            quantity = charge_quantity(usage, statement.account, charge, start, end)
-            if quantity:
-                found.append(Line(charge, version, start, end, quantity))
+    measured = [
+        (charge, version, start, end, charge_quantity(usage, statement.account, charge, start, end))
+        for version, start, end in statement.versions
+        for charge in version.charges
+    ]
+    positions = running([(charge, quantity) for charge, _, _, _, quantity in measured])
+    return [
+        Line(charge, version, start, end, quantity, before, in_period)
+        for (charge, version, start, end, quantity), (before, in_period) in zip(
+            measured, positions, strict=True
+        )
+        if quantity
+    ]
+
+
+def running(quantities: list[tuple[Charge, Decimal]]) -> list[tuple[Decimal, Decimal]]:
+    """For each quantity of a charge: what came before it in the period, and the whole period's."""
+    totals: dict[str, Decimal] = {}
+    for charge, quantity in quantities:
+        totals[charge.charge_key] = totals.get(charge.charge_key, Decimal(0)) + quantity
+    seen: dict[str, Decimal] = {}
+    found: list[tuple[Decimal, Decimal]] = []
+    for charge, quantity in quantities:
+        before = seen.get(charge.charge_key, Decimal(0))
+        found.append((before, totals[charge.charge_key]))
+        seen[charge.charge_key] = before + quantity
     return found
 
 

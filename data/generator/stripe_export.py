@@ -16,7 +16,7 @@ from data.generator.discrepancies import Plant, planted_in, quantity_delta
 from data.generator.landing import Landing, compact
 from data.generator.pricebook import PLANS, Charge, Plan, Version, plan
 from data.generator.seeded import Seeded
-from data.generator.statements import Line, Statement, to_minor
+from data.generator.statements import Line, Statement, running, to_minor
 from data.generator.usage import Usage
 
 # The puller ran after each month end, and once more shortly before the sample was taken.
@@ -299,6 +299,7 @@ class _Books:
         plant = planted_in(statement)
         totals: dict[str, Decimal] = {}
         difference: PlantedDifference | None = None
+        told: list[tuple[Line, Charge, Version, Decimal]] = []
         for line in statement.lines:
             event = line.charge.stripe_event_name
             metered = invoiced = line.quantity
@@ -308,7 +309,13 @@ class _Books:
                 if plant.leg == "pushed_meter":
                     metered = invoiced
             totals[event] = totals.get(event, Decimal(0)) + metered
-            amount = to_minor(charge.amount(invoiced))
+            told.append((line, charge, version, invoiced))
+        positions = running([(charge, invoiced) for _, charge, _, invoiced in told])
+        for (line, charge, version, invoiced), (before, in_period) in zip(
+            told, positions, strict=True
+        ):
+            event = line.charge.stripe_event_name
+            amount = to_minor(charge.amount(invoiced, before, in_period))
             self._add_usage_line(line, charge, version, invoiced, amount)
             if plant is not None and event == plant.stripe_event_name:
                 delta_minor = amount - line.amount_minor

@@ -224,14 +224,13 @@ class Usage:
         return _total(quantity(s, measure, start, end) for s in fitting)
 
     def amounts(self, account: Account, meter_id: str, start: int, end: int) -> Decimal:
-        """The sum of measured amounts whose window lies in [start, end)."""
+        """The sum of measured amounts whose window starts in [start, end): none is ever split."""
         return _total(
             m.quantity
             for m in self.measured
             if m.account_ref == account.account_id
             and m.meter_id == meter_id
-            and start <= m.start
-            and m.end <= end
+            and start <= m.start < end
         )
 
 
