@@ -1,0 +1,470 @@
+"""Validation of a price book as a whole: every error of every file, then the rows."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from ingest.sources.pricebook.grammar import (
+    MEASURES,
+    PROPERTIES,
+    Charge,
+    Meter,
+    Plan,
+    Section,
+    Version,
+    plain,
+    shown,
+)
+from ingest.sources.pricebook.rows import (
+    ChargeRow,
+    MeterRow,
+    PriceBook,
+    TierRow,
+    VersionRow,
+    charge_row,
+    meter_row,
+    tier_rows,
+    utc_text,
+    version_key,
+    version_row,
+)
+from ingest.sources.pricebook.yaml_lines import Document, Location, Unquoted, Value
+
+# What the grammar has and the rating models do not compute yet (DECISIONS D10). A charge that uses
+# it is refused: read and then left out of the bill, it would be a silent loss. None: any value.
+NOT_RATED_YET: dict[str, frozenset[str] | None] = {
+    "model": frozenset(
+        {
+            "package",
+            "graduated_package",
+            "volume_package",
+            "percentage",
+            "graduated_percentage",
+            "dynamic",
+        }
+    ),
+    "transform": None,
+    "interval": frozenset({"year"}),
+    "threshold_amount": None,
+    "meter source": frozenset({"storage", "events"}),
+    "meter rounding": frozenset({"up", "down", "half_up"}),
+}
+
+_COMPUTE_TEXTS = ("provider", "region")
+_COMPUTE_NUMBERS = ("vcpu", "memory_mib", "disk_mib", "gpu")
+_WHOLE_NUMBERS = ("memory_mib", "disk_mib")
+_DIMENSION_NAME = re.compile(r"""[^\s"\\$]([^"\\$\x00-\x1f]*[^\s"\\$])?""")
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def check_documents(documents: Sequence[Document]) -> PriceBook:
+    """The book that these documents make together; what is wrong is reported to them.
+
+    The book is complete only if no document has a problem afterwards.
+    """
+    return _Checker().check(documents)
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """Where an id was defined first, and the meter behind it if that is valid."""
+
+    place: str
+    meter: Meter | None = None
+
+
+class _Checker:
+    """Validates a book from the outside in; goes on after an error wherever the rest has a meaning.
+
+    Meters come first, in all files, because charges look at them.
+    """
+
+    def __init__(self) -> None:
+        self._meters: dict[str, _Definition] = {}
+        self._plans: dict[str, _Definition] = {}
+        self._meter_rows: list[MeterRow] = []
+        self._versions: list[VersionRow] = []
+        self._charges: list[ChargeRow] = []
+        self._tiers: list[TierRow] = []
+
+    def check(self, documents: Sequence[Document]) -> PriceBook:
+        """The book of these documents; what is wrong is reported to them."""
+        for document in documents:
+            for index, value in enumerate(_list_in(document.value, "meters")):
+                self._meter(document, ("meters", index), value)
+        for document in documents:
+            for index, value in enumerate(_list_in(document.value, "plans")):
+                self._plan(document, ("plans", index), value)
+            _check_top(document)
+        return PriceBook(
+            meters=tuple(sorted(self._meter_rows, key=lambda row: row.meter_id)),
+            versions=tuple(sorted(self._versions, key=lambda row: (row.plan_id, row.plan_version))),
+            charges=tuple(
+                sorted(self._charges, key=lambda row: (*version_key(row), row.charge_order))
+            ),
+            tiers=tuple(
+                sorted(
+                    self._tiers, key=lambda row: (*version_key(row), row.charge_key, row.tier_index)
+                )
+            ),
+        )
+
+    def _meter(self, document: Document, location: Location, value: Value) -> None:
+        meter = _validated(Meter, document, location, value)
+        complete = meter is not None and _check_meter(document, location, meter)
+        # A broken meter is remembered by its id, so that its charges are not reported too.
+        _define(self._meters, document, (*location, "meter_id"), value, meter if complete else None)
+        if meter is not None:
+            self._meter_rows.append(meter_row(document.file, meter))
+
+    def _plan(self, document: Document, location: Location, value: Value) -> None:
+        plan = _validated(Plan, document, location, value)
+        _define(self._plans, document, (*location, "plan_id"), value)
+        valid: dict[int, Version] = {}
+        for index, item in enumerate(_list_in(value, "versions")):
+            at = (*location, "versions", index)
+            version = _validated(Version, document, at, item)
+            if version is not None:
+                _check_version(document, at, version, valid)
+                valid[index] = version
+                if plan is not None:
+                    self._versions.append(version_row(document.file, plan, version))
+            self._charges_of(document, at, item, plan, version)
+
+    def _charges_of(
+        self,
+        document: Document,
+        location: Location,
+        value: Value,
+        plan: Plan | None,
+        version: Version | None,
+    ) -> None:
+        """The charges of a version; without a valid plan and version only their errors count."""
+        keys: dict[str, int] = {}
+        for index, item in enumerate(_list_in(value, "charges")):
+            at = (*location, "charges", index)
+            checked = self._charge(document, at, item)
+            key = item.get("charge_key") if isinstance(item, dict) else None
+            if isinstance(key, str) and keys.setdefault(key, index) != index:
+                document.report(
+                    (*at, "charge_key"), f"{key!r} is already the key of charges[{keys[key]}]"
+                )
+            if checked is None or plan is None or version is None:
+                continue
+            charge, properties, where = checked
+            owner = (document.file, plan.plan_id, utc_text(version.valid_from))
+            self._charges.append(charge_row(owner, index + 1, charge, properties, where))
+            self._tiers += tier_rows(owner, charge.charge_key, properties)
+
+    def _charge(
+        self, document: Document, location: Location, value: Value
+    ) -> tuple[Charge, Section, dict[str, Any]] | None:
+        """A charge, its properties and its `where` as dimensions; None when something is wrong."""
+        before = len(document.problems)
+        charge = _validated(Charge, document, location, value)
+        if charge is None:
+            return None
+        properties = _properties(document, location, charge)
+        _check_rated(document, (*location, "model"), "model", charge.model)
+        if charge.transform is not None:
+            _check_rated(document, (*location, "transform"), "transform", None)
+        where: dict[str, Any] = {}
+        meter = self._meter_of(document, location, charge)
+        if meter is not None:
+            where = _where(document, location, charge, meter)
+        if properties is None or len(document.problems) > before:
+            return None
+        return charge, properties, where
+
+    def _meter_of(self, document: Document, location: Location, charge: Charge) -> Meter | None:
+        definition = self._meters.get(charge.meter_id)
+        place = (*location, "meter_id")
+        if definition is None:
+            document.report(
+                place, f"unknown meter {charge.meter_id!r}{_nearest(charge.meter_id, self._meters)}"
+            )
+            return None
+        meter = definition.meter
+        if meter is not None:
+            _check_rated(document, place, "meter source", meter.source)
+            if meter.rounding is not None:
+                _check_rated(document, place, "meter rounding", meter.rounding.mode)
+        return meter
+
+
+def _list_in(value: Value, key: str) -> list[Value]:
+    """The list under a key; empty where it is missing or something else (reported elsewhere)."""
+    inner = value.get(key) if isinstance(value, dict) else None
+    return inner if isinstance(inner, list) else []
+
+
+def _define(
+    known: dict[str, _Definition],
+    document: Document,
+    location: Location,
+    value: Value,
+    meter: Meter | None = None,
+) -> None:
+    """Note the id at the end of `location`, or report it if it is taken."""
+    name = value.get(str(location[-1])) if isinstance(value, dict) else None
+    if not isinstance(name, str):
+        return
+    if name in known:
+        document.report(location, f"{name!r} is already defined in {known[name].place}")
+        return
+    known[name] = _Definition(f"{document.file}:{document.line(location)}", meter)
+
+
+def _check_top(document: Document) -> None:
+    if document.problems and document.value is None:
+        return
+    if not isinstance(document.value, dict):
+        what = "is empty" if document.value is None else "is not a mapping"
+        document.report((), f"{what}: a price-book file has `meters:`, `plans:` or both")
+        return
+    for key, value in document.value.items():
+        if key not in {"meters", "plans"}:
+            document.report((key,), _unknown_key(key, ("meters", "plans")))
+        elif not isinstance(value, list):
+            document.report((key,), f"must be a list, not {shown(value)}")
+
+
+def _validated(
+    section: type[SectionType], document: Document, location: Location, value: Value
+) -> SectionType | None:
+    """The value as a section of the book, or None with its errors reported."""
+    try:
+        return section.model_validate(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            place = (*location, *detail["loc"])
+            document.report(place, _message(section, detail))
+        return None
+
+
+def _message(section: type[Section], detail: Any) -> str:
+    """What a validation error says, in the book's own words."""
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return _unknown_key(str(detail["loc"][-1]), _keys_at(section, detail["loc"][:-1]))
+    expected = {
+        "model_type": "a mapping",
+        "dict_type": "a mapping",
+        "list_type": "a list",
+        "int_type": "a whole number without quotes",
+        "string_type": "text",
+    }
+    if kind in expected:
+        return f"must be {expected[kind]}, not {shown(value)}"
+    bounds = {
+        "greater_than": f"must be above {context.get('gt')}: {shown(value)}",
+        "greater_than_equal": f"must be at least {context.get('ge')}: {shown(value)}",
+        "less_than_equal": f"must be at most {context.get('le')}: {shown(value)}",
+        "too_short": "must not be empty",
+        "string_pattern_mismatch": f"must be a path like $.tokens, not {shown(value)}",
+    }
+    return bounds.get(kind, str(detail["msg"]))
+
+
+def _keys_at(section: type[Section], location: Sequence[str | int]) -> tuple[str, ...]:
+    """The keys of the section that lies at `location` inside `section`."""
+    for part in location:
+        if isinstance(part, str):
+            section = _section_in(section.model_fields[part].annotation) or section
+    return tuple(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section class in an annotation such as `list[Tier]` or `Limits | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    inner = (_section_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found), None)
+
+
+def _unknown_key(key: str, known: Sequence[str]) -> str:
+    if key == "valid_to":
+        return "unknown key 'valid_to': a version is in force until the next one's valid_from"
+    known_here = f"; known here: {', '.join(known)}"
+    return f"unknown key {key!r}{_nearest(key, known) or known_here}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _check_rated(
+    document: Document, location: Location, part: str, value: str | None, user: str = "charge"
+) -> None:
+    """Refuse what is valid but not computed; `user` is what would use it."""
+    refused = NOT_RATED_YET.get(part, frozenset())
+    if refused is None or value in refused:
+        what = part if value is None else f"{part} {value!r}"
+        document.report(
+            location, f"{what} is valid but not rated by this version: a {user} cannot use it yet"
+        )
+
+
+def _check_meter(document: Document, location: Location, meter: Meter) -> bool:
+    """Whether the keys of a meter are those of its source."""
+    before = len(document.problems)
+    measures = MEASURES.get(meter.source, ())
+    if not measures:
+        _forbid(document, location, meter, ("measure",))
+    elif meter.measure not in measures:
+        what = f"unknown measure {meter.measure!r}" if meter.measure else "is missing"
+        document.report(
+            (*location, "measure"),
+            f"{what}: source {meter.source!r} has {', '.join(measures)}",
+        )
+    if meter.source != "events":
+        _forbid(document, location, meter, ("event_type", "aggregation", "value"))
+        return len(document.problems) == before
+    for key in ("event_type", "aggregation"):
+        if getattr(meter, key) is None:
+            document.report((*location, key), "is missing: a meter of source 'events' needs it")
+    if meter.aggregation == "count" and meter.value is not None:
+        document.report((*location, "value"), "does not belong to aggregation 'count'")
+    if meter.aggregation not in {None, "count"} and meter.value is None:
+        needed = f"is missing: aggregation {meter.aggregation!r} needs it"
+        document.report((*location, "value"), needed)
+    return len(document.problems) == before
+
+
+def _forbid(document: Document, location: Location, meter: Meter, keys: Sequence[str]) -> None:
+    for key in keys:
+        if getattr(meter, key) is not None:
+            document.report((*location, key), f"does not belong to source {meter.source!r}")
+
+
+def _check_version(
+    document: Document, location: Location, version: Version, earlier: dict[int, Version]
+) -> None:
+    """What must hold inside a version, and between it and those listed before it (by index)."""
+    low, high = version.minimum_amount, version.maximum_amount
+    if low is not None and high is not None and low > high:
+        document.report(
+            (*location, "minimum_amount"),
+            f"is above the maximum_amount: {plain(low)} > {plain(high)}",
+        )
+    alerts = version.alerts_percent or []
+    for index in range(1, len(alerts)):
+        if alerts[index] <= alerts[index - 1]:
+            document.report(
+                (*location, "alerts_percent", index),
+                f"alerts must ascend: {alerts[index]} after {alerts[index - 1]}",
+            )
+    _check_rated(document, (*location, "interval"), "interval", version.interval, "plan")
+    if version.threshold_amount is not None:
+        _check_rated(document, (*location, "threshold_amount"), "threshold_amount", None, "plan")
+    for index, other in earlier.items():
+        if version.valid_from == other.valid_from:
+            document.report(
+                (*location, "valid_from"),
+                f"{utc_text(version.valid_from)} is already the start of versions[{index}]",
+            )
+            break
+    for key in ("currency", "interval"):
+        mine = getattr(version, key)
+        theirs = getattr(next(iter(earlier.values()), version), key)
+        if mine != theirs:
+            document.report(
+                (*location, key),
+                f"{mine!r} after {theirs!r}: a plan keeps its {key}; make it another plan",
+            )
+
+
+def _properties(document: Document, location: Location, charge: Charge) -> Section | None:
+    """The properties as their model's class, tiers checked; None when something is wrong."""
+    place = (*location, "properties")
+    section = PROPERTIES[charge.model]
+    foreign = [key for key in charge.properties if key not in section.model_fields]
+    for key in foreign:
+        takes = ", ".join(section.model_fields)
+        owners = [name for name, other in PROPERTIES.items() if key in other.model_fields]
+        document.report(
+            (*place, key),
+            f"model {charge.model!r} takes {takes}; {key!r} belongs to {', '.join(owners)}"
+            if owners
+            else _unknown_key(key, tuple(section.model_fields)),
+        )
+    own = {key: value for key, value in charge.properties.items() if key not in foreign}
+    properties = _validated(section, document, place, own)
+    tiers = getattr(properties, "tiers", None)
+    if tiers is not None:
+        _check_tiers(document, (*place, "tiers"), [tier.up_to for tier in tiers])
+    return properties
+
+
+def _check_tiers(document: Document, location: Location, bounds: list[Decimal | None]) -> None:
+    previous: Decimal | None = None
+    for index, up_to in enumerate(bounds):
+        place = (*location, index, "up_to")
+        is_last = index == len(bounds) - 1
+        if up_to is None and not is_last:
+            document.report(place, "null is for the last tier: no tier can follow it")
+        if up_to is not None and previous is not None and up_to <= previous:
+            document.report(place, f"tiers must ascend: {plain(up_to)} after {plain(previous)}")
+        if up_to is not None and is_last:
+            document.report(place, f"must be null in the last tier, not {plain(up_to)}")
+        previous = up_to if up_to is not None else previous
+
+
+def _where(document: Document, location: Location, charge: Charge, meter: Meter) -> dict[str, Any]:
+    """The condition in the form that dimensions have: numbers of compute bare, all else text."""
+    where: dict[str, Any] = {}
+    for key, value in (charge.where or {}).items():
+        place = (*location, "where", key)
+        as_text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if meter.source == "compute" and key in _COMPUTE_NUMBERS:
+            where[key] = _where_number(document, place, key, as_text)
+        elif meter.source == "compute" and key not in _COMPUTE_TEXTS:
+            known = ", ".join((*_COMPUTE_TEXTS, *_COMPUTE_NUMBERS))
+            document.report(
+                place, f"unknown dimension {key!r} of a compute meter: must be one of {known}"
+            )
+        elif not _DIMENSION_NAME.fullmatch(key):
+            document.report(place, f"cannot be the name of a dimension: {key!r}")
+        else:
+            where[key] = _where_text(
+                document, place, value if meter.source == "compute" else as_text
+            )
+    return where
+
+
+def _where_text(document: Document, location: Location, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    is_scalar = isinstance(value, bool | int | Unquoted)
+    quote = f': write "{shown(value)}" instead' if is_scalar else ""
+    document.report(location, f"must be one text to compare with, not {shown(value)}{quote}")
+    return ""
+
+
+def _where_number(
+    document: Document, location: Location, key: str, text: object
+) -> int | Decimal | None:
+    whole_only = key in _WHOLE_NUMBERS
+    pattern = r"[0-9]{1,18}" if whole_only else r"[0-9]{1,12}(\.[0-9]{1,6})?"
+    if isinstance(text, Unquoted) and re.fullmatch(pattern, text.text):
+        document.report(location, f'must be quoted or whole: write "{text.text}" instead')
+        return None
+    if not isinstance(text, str) or not re.fullmatch(pattern, text):
+        kind = "a whole number" if whole_only else "a number of at most 6 decimal places"
+        document.report(location, f"must be {kind}, not {shown(text)}")
+        return None
+    number = Decimal(text)
+    if number == 0:
+        document.report(location, "must be above zero: a dimension of zero is left out of usage")
+    return int(number) if number == int(number) else number
