@@ -1,0 +1,525 @@
+"""The landing zone: what is there, what is new, and loading it, once.
+
+A content (source, kind of file, SHA-256) is loaded once, whatever its name; a path with new content
+loads again. After each run `ops.loads.is_current` says which contents stand in the landing zone
+now, and `file` is the smallest path that holds the content, so that neither depends on the order or
+the batches in which files arrived.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ingest.errors import UsageError
+from ingest.quarantine import BadRecord, Unreadable, write_quarantine
+from ingest.reading import content_sha256, family_of
+from ingest.records import Loaded, RecordSource, load_records
+from ingest.schema import PRICEBOOK_TABLES
+from ingest.settings import Settings
+from ingest.sources.accounts import REFERENCE_FILES, load_reference
+from ingest.sources.e2b import EVENTS
+from ingest.sources.generic import INTERVALS, QUANTITIES
+from ingest.sources.opencomputer import SCALE_EVENTS
+from ingest.sources.stripe import OBJECTS, load_stripe
+
+RECORD_SOURCES: dict[str, RecordSource] = {
+    "e2b": EVENTS,
+    "opencomputer/scale_events": SCALE_EVENTS,
+    "intervals": INTERVALS,
+    "quantities": QUANTITIES,
+}
+PRICEBOOK = "pricebook"
+REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
+
+# Promised folders and files that no source reads yet: told in the summary, never passed over.
+NOT_READ_YET = (
+    "daytona/",
+    "cloudevents/",
+    "gauges/",
+    "storage/",
+    "corrections.csv",
+    "exchange_rates.csv",
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One file of the landing zone that some source reads."""
+
+    source: str
+    file: str
+    path: Path
+    family: str
+    bytes: int
+    mtime_ns: int
+    sha256: str = ""
+
+    @property
+    def content(self) -> tuple[str, str, str]:
+        """What decides whether the file is new: source, kind of file, hash."""
+        return (self.source, self.family, self.sha256)
+
+
+@dataclass(frozen=True)
+class LoadRecord:
+    """One load: a content, the file that holds it, and how its records fared."""
+
+    load_seq: int
+    source: str
+    file: str
+    records: int
+    quarantined: int
+
+
+@dataclass
+class LoadSummary:
+    """What one run found and did in the landing zone.
+
+    `no_longer_current` and `current_again` are loads of an earlier run whose content went from, or
+    came back to, the landing zone. `usage_removed` says that such usage went. `reference_changed`
+    says that the content of accounts, links, subscriptions, credits or the price book differs from
+    the last run; `changed_sources` names every source with any difference.
+    """
+
+    loads: list[LoadRecord] = field(default_factory=list)
+    no_longer_current: list[LoadRecord] = field(default_factory=list)
+    current_again: list[LoadRecord] = field(default_factory=list)
+    files: int = 0
+    unchanged: int = 0
+    ignored: list[str] = field(default_factory=list)
+    not_read_yet: list[str] = field(default_factory=list)
+    still_written: list[str] = field(default_factory=list)
+
+    @property
+    def load_seqs(self) -> list[int]:
+        """The numbers of the new loads."""
+        return [load.load_seq for load in self.loads]
+
+    @property
+    def records(self) -> int:
+        """Records in the new loads, good and bad."""
+        return sum(load.records for load in self.loads)
+
+    @property
+    def quarantined(self) -> int:
+        """Records of the new loads that went to quarantine."""
+        return sum(load.quarantined for load in self.loads)
+
+    @property
+    def changed_sources(self) -> list[str]:
+        """Sources with a content that is new, gone or back."""
+        changed = [*self.loads, *self.no_longer_current, *self.current_again]
+        return sorted({load.source for load in changed})
+
+    @property
+    def reference_changed(self) -> bool:
+        """Whether a reference file or the price book differs from the last run."""
+        return any(source in REFERENCE_SOURCES for source in self.changed_sources)
+
+    @property
+    def usage_removed(self) -> bool:
+        """Whether usage that was loaded before no longer stands in the landing zone."""
+        return any(load.source in RECORD_SOURCES for load in self.no_longer_current)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as plain values, for JSON."""
+        return {
+            "files": self.files,
+            "unchanged": self.unchanged,
+            "records": self.records,
+            "quarantined": self.quarantined,
+            "loads": [vars(load) for load in self.loads],
+            "no_longer_current": [vars(load) for load in self.no_longer_current],
+            "current_again": [vars(load) for load in self.current_again],
+            "reference_changed": self.reference_changed,
+            "usage_removed": self.usage_removed,
+            "ignored": self.ignored,
+            "not_read_yet": self.not_read_yet,
+            "still_written": self.still_written,
+        }
+
+
+def load_landing(
+    con: duckdb.DuckDBPyConnection, settings: Settings, progress: Progress | None = None
+) -> LoadSummary:
+    """Load whatever is new in the landing zone; running it again changes nothing.
+
+    One transaction a file: a crash leaves whole files or nothing of them. `progress` is told one
+    line a loaded file. Raises UsageError when the landing zone is missing, or when reference files
+    contradict themselves so that nothing could be billed; what was loaded before stays.
+    """
+    summary = LoadSummary()
+    found = discover(settings.landing, summary)
+    hashed = _hashed(con, found, summary)
+    summary.files = len(hashed)
+    before = _known_loads(con)
+    by_content: dict[tuple[str, str, str], list[LandedFile]] = {}
+    for landed in hashed:
+        by_content.setdefault(landed.content, []).append(landed)
+    new = sorted(
+        (
+            min(files, key=lambda landed: landed.file)
+            for key, files in by_content.items()
+            if key not in before
+        ),
+        key=lambda landed: (landed.source, landed.file),
+    )
+    summary.unchanged = len(hashed) - len(new)
+    next_seq = 1 + max((known.load_seq for known in before.values()), default=0)
+    # Reference files first: what stops everything should stop it before the long part.
+    new.sort(key=lambda landed: landed.source not in REFERENCE_SOURCES)
+    book_files = [landed for landed in new if landed.source == PRICEBOOK]
+    book_differs = bool(book_files) or _gone(before, by_content, PRICEBOOK)
+    if book_differs:
+        current_book = [landed for landed in hashed if landed.source == PRICEBOOK]
+        loads = _load_pricebook(con, settings, current_book, book_files, next_seq)
+        next_seq += len(loads)
+        summary.loads += loads
+    for landed in new:
+        if landed.source == PRICEBOOK:
+            continue
+        load = _load_file(con, settings, landed, next_seq)
+        next_seq += 1
+        summary.loads.append(load)
+        if progress is not None:
+            progress(_progress_line(load))
+    _settle(con, before, by_content, hashed, summary)
+    return summary
+
+
+def _progress_line(load: LoadRecord) -> str:
+    bad = f", {load.quarantined} quarantined" if load.quarantined else ""
+    return f"{load.file}: {load.records} records{bad}"
+
+
+# --- Discovery ------------------------------------------------------------------------------
+
+
+def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
+    """Files of the landing zone that some source reads, in order of their paths.
+
+    Notes in the summary what nothing reads. Names that begin with a dot or end in .tmp or .part
+    are left alone, and so is what a symbolic link outside of the landing zone points to.
+    Raises UsageError when the landing zone is not a folder.
+    """
+    if not landing.is_dir():
+        raise UsageError(f"landing zone {landing} is not a folder; create it or give --landing")
+    root = landing.resolve()
+    found: list[LandedFile] = []
+    for folder, folders, names in os.walk(landing):
+        here = Path(folder)
+        for name in list(folders):
+            if name.startswith("."):
+                folders.remove(name)
+            elif (here / name).is_symlink():
+                # Not walked into: inside the zone it would be seen twice, outside it is not ours.
+                summary.ignored.append(f"{(here / name).relative_to(landing).as_posix()}/ (link)")
+                folders.remove(name)
+        for name in names:
+            if name.startswith(".") or name.endswith((".tmp", ".part")):
+                continue
+            path = here / name
+            file = path.relative_to(landing).as_posix()
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                summary.ignored.append(f"{file} (link out of the landing zone)")
+                continue
+            if file.startswith(NOT_READ_YET):
+                summary.not_read_yet.append(file)
+                continue
+            source, family = _source_of(file), _family_of(file)
+            if source is None or family is None:
+                summary.ignored.append(file)
+                continue
+            landed = _stat(source, file, path, family)
+            if landed is None:
+                summary.still_written.append(file)
+            else:
+                found.append(landed)
+    summary.ignored.sort()
+    summary.not_read_yet.sort()
+    return sorted(found, key=lambda landed: landed.file)
+
+
+def _stat(source: str, file: str, path: Path, family: str) -> LandedFile | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return LandedFile(source, file, path, family, status.st_size, status.st_mtime_ns)
+
+
+def _source_of(file: str) -> str | None:
+    """The source that reads a path, None when none does."""
+    parts = file.split("/")
+    if len(parts) == 1:
+        stem = file.removesuffix(".csv")
+        return stem if file.endswith(".csv") and stem in REFERENCE_FILES else None
+    if parts[0] == PRICEBOOK:
+        return PRICEBOOK
+    if parts[0] == "stripe":
+        known = len(parts) > 2 and parts[1] in OBJECTS and family_of(file) == "json"
+        return f"stripe/{parts[1]}" if known else None
+    if parts[0] in RECORD_SOURCES:
+        return parts[0]
+    two = "/".join(parts[:2])
+    return two if len(parts) > 2 and two in RECORD_SOURCES else None
+
+
+def _family_of(file: str) -> str | None:
+    if file.startswith(f"{PRICEBOOK}/"):
+        return "yaml" if file.endswith((".yaml", ".yml")) else None
+    return family_of(file)
+
+
+def _hashed(
+    con: duckdb.DuckDBPyConnection, found: Sequence[LandedFile], summary: LoadSummary
+) -> list[LandedFile]:
+    """The files with their hashes; a file seen with this size and time is not read again."""
+    seen = {
+        (file, size, mtime): sha
+        for file, size, mtime, sha in con.execute(
+            "select file, bytes, mtime_ns, content_sha256 from ops.files_seen"
+        ).fetchall()
+    }
+    hashed = []
+    for landed in found:
+        sha = seen.get((landed.file, landed.bytes, landed.mtime_ns))
+        if sha is None:
+            sha = _stable_hash(landed)
+            if sha is None:
+                summary.still_written.append(landed.file)
+                continue
+        hashed.append(_with_hash(landed, sha))
+    return hashed
+
+
+def _with_hash(landed: LandedFile, sha: str) -> LandedFile:
+    return LandedFile(
+        landed.source, landed.file, landed.path, landed.family, landed.bytes, landed.mtime_ns, sha
+    )
+
+
+def _stable_hash(landed: LandedFile) -> str | None:
+    """The hash, None when the file changed or went while it was read: a later run takes it."""
+    try:
+        sha = content_sha256(landed.path)
+        status = landed.path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {landed.path}: {error.strerror}; make it readable"
+        ) from error
+    same = (status.st_size, status.st_mtime_ns) == (landed.bytes, landed.mtime_ns)
+    return sha if same else None
+
+
+# --- Loading --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _KnownLoad:
+    load_seq: int
+    file: str
+    records: int
+    quarantined: int
+    is_current: bool
+
+
+def _known_loads(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], _KnownLoad]:
+    rows = con.execute(
+        "select source, format, content_sha256, load_seq, file, records, quarantined, is_current"
+        " from ops.loads"
+    ).fetchall()
+    return {(row[0], row[1], row[2]): _KnownLoad(*row[3:]) for row in rows}
+
+
+def _gone(
+    before: Mapping[tuple[str, str, str], _KnownLoad],
+    now: Mapping[tuple[str, str, str], object],
+    source: str,
+) -> bool:
+    """Whether the current contents of a source differ between the last run and now."""
+    was = {key for key, known in before.items() if known.is_current and key[0] == source}
+    return was != {key for key in now if key[0] == source}
+
+
+def _load_file(
+    con: duckdb.DuckDBPyConnection, settings: Settings, landed: LandedFile, load_seq: int
+) -> LoadRecord:
+    """Load one file in one transaction; a file that cannot be read is one quarantined record."""
+    try:
+        return _transact(con, lambda: _load_content(con, settings, landed, load_seq))
+    except Unreadable as unreadable:
+        loaded = Loaded(bad=[BadRecord(None, str(unreadable), None)])
+        return _transact(con, lambda: _note_load(con, settings, landed, load_seq, loaded))
+
+
+def _transact(con: duckdb.DuckDBPyConnection, work: Callable[[], LoadRecord]) -> LoadRecord:
+    con.execute("begin transaction")
+    try:
+        load = work()
+    except BaseException:
+        con.execute("rollback")
+        raise
+    con.execute("commit")
+    return load
+
+
+def _load_content(
+    con: duckdb.DuckDBPyConnection, settings: Settings, landed: LandedFile, load_seq: int
+) -> LoadRecord:
+    if landed.source in RECORD_SOURCES:
+        source, secret = RECORD_SOURCES[landed.source], settings.e2b_webhook_secret
+        loaded = load_records(con, source, landed.path, landed.family, load_seq, secret)
+    elif landed.source in REFERENCE_FILES:
+        loaded = load_reference(con, REFERENCE_FILES[landed.source], landed.path, load_seq)
+    else:
+        kind = landed.source.removeprefix("stripe/")
+        loaded = load_stripe(con, kind, landed.path, load_seq)
+    return _note_load(con, settings, landed, load_seq, loaded)
+
+
+def _note_load(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    landed: LandedFile,
+    load_seq: int,
+    loaded: Loaded,
+) -> LoadRecord:
+    quarantined = write_quarantine(con, load_seq, landed.source, landed.file, loaded.bad)
+    # Not current yet: that is settled for all files together, at the end of the run.
+    con.execute(
+        "insert into ops.loads values (?, ?, ?, ?, ?, ?, ?, false, ?, ?)",
+        [
+            load_seq,
+            landed.source,
+            landed.file,
+            landed.sha256,
+            landed.bytes,
+            loaded.records,
+            quarantined,
+            settings.now,
+            landed.family,
+        ],
+    )
+    return LoadRecord(load_seq, landed.source, landed.file, loaded.records, quarantined)
+
+
+def _load_pricebook(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    current: Sequence[LandedFile],
+    new: Sequence[LandedFile],
+    first_seq: int,
+) -> list[LoadRecord]:
+    """Validate the whole price book, then append the files that are new, in one transaction."""
+    from ingest.sources.pricebook import insert_pricebook, load_pricebook
+
+    book = load_pricebook([landed.path for landed in current], settings.landing)
+    seqs = {landed.file: first_seq + index for index, landed in enumerate(new)}
+    loads: list[LoadRecord] = []
+    con.execute("begin transaction")
+    try:
+        if new:
+            insert_pricebook(con, seqs, book)
+        for landed in new:
+            loaded = Loaded(accepted=_pricebook_rows(con, seqs[landed.file]))
+            loads.append(_note_load(con, settings, landed, seqs[landed.file], loaded))
+    except BaseException:
+        con.execute("rollback")
+        raise
+    con.execute("commit")
+    return loads
+
+
+def _pricebook_rows(con: duckdb.DuckDBPyConnection, load_seq: int) -> int:
+    counts = [
+        con.execute(f"select count(*) from {table} where load_seq = ?", [load_seq]).fetchone()
+        for table in PRICEBOOK_TABLES
+    ]
+    return sum(row[0] for row in counts if row is not None)
+
+
+def _settle(
+    con: duckdb.DuckDBPyConnection,
+    before: Mapping[tuple[str, str, str], _KnownLoad],
+    by_content: Mapping[tuple[str, str, str], Sequence[LandedFile]],
+    hashed: Sequence[LandedFile],
+    summary: LoadSummary,
+) -> None:
+    """Say for every load whether it is current and which file holds it; remember what was seen."""
+    new_seqs = {load.load_seq for load in summary.loads}
+    changed: list[tuple[int, str, bool]] = []
+    for key, known in _known_loads(con).items():
+        files = [landed.file for landed in by_content.get(key, ())]
+        file, is_current = (min(files), True) if files else (known.file, False)
+        if (file, is_current) != (known.file, known.is_current):
+            changed.append((known.load_seq, file, is_current))
+        if known.load_seq in new_seqs or is_current == before[key].is_current:
+            continue
+        load = LoadRecord(known.load_seq, key[0], file, known.records, known.quarantined)
+        (summary.current_again if is_current else summary.no_longer_current).append(load)
+    _write_settled(con, changed, hashed)
+
+
+def _write_settled(
+    con: duckdb.DuckDBPyConnection,
+    changed: Sequence[tuple[int, str, bool]],
+    hashed: Sequence[LandedFile],
+) -> None:
+    settled = pa.table(
+        {
+            "load_seq": pa.array([row[0] for row in changed], pa.int32()),
+            "file": pa.array([row[1] for row in changed], pa.string()),
+            "is_current": pa.array([row[2] for row in changed], pa.bool_()),
+        }
+    )
+    seen = pa.table(
+        {
+            "file": pa.array([landed.file for landed in hashed], pa.string()),
+            "bytes": pa.array([landed.bytes for landed in hashed], pa.int64()),
+            "mtime_ns": pa.array([landed.mtime_ns for landed in hashed], pa.int64()),
+            "content_sha256": pa.array([landed.sha256 for landed in hashed], pa.string()),
+        }
+    )
+    con.register("settled", settled)
+    con.register("seen", seen)
+    con.execute("begin transaction")
+    try:
+        if changed:
+            con.execute(
+                "update ops.loads set file = settled.file, is_current = settled.is_current"
+                " from settled where ops.loads.load_seq = settled.load_seq"
+            )
+            con.execute(
+                "update ops.quarantine set file = settled.file from settled"
+                " where ops.quarantine.load_seq = settled.load_seq"
+                " and ops.quarantine.file <> settled.file"
+            )
+        con.execute("delete from ops.files_seen where file not in (select file from seen)")
+        con.execute(
+            "delete from ops.files_seen where not exists (select 1 from seen"
+            " where seen.file = files_seen.file and seen.bytes = files_seen.bytes"
+            " and seen.mtime_ns = files_seen.mtime_ns"
+            " and seen.content_sha256 = files_seen.content_sha256)"
+        )
+        con.execute(
+            "insert into ops.files_seen select * from seen"
+            " where file not in (select file from ops.files_seen)"
+        )
+    except BaseException:
+        con.execute("rollback")
+        raise
+    con.execute("commit")
+    con.unregister("settled")
+    con.unregister("seen")

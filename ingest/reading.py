@@ -1,0 +1,361 @@
+"""From a file to batches of records: bytes, compression, encoding, lines, arrays and tables.
+
+What a JSON file holds (lines, one array, objects one after another) is told from its content,
+never from its name, so that the same content reads the same under any name.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from ingest.quarantine import BadRecord, Unreadable
+
+BLOCK_BYTES = 8 * 1024 * 1024
+TABLE_ROWS = 25_000
+
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+COMPRESSED_SUFFIXES = (".gz", ".zst")
+
+# Names of the two columns that a table batch carries beside the file's own.
+NUMBER, RAW = "__number", "__raw"
+
+csv.field_size_limit(1 << 30)
+
+
+@dataclass
+class JsonBatch:
+    """Some records of a JSON file: their numbers and texts, and what is not text at all."""
+
+    numbers: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    bad: list[BadRecord] = field(default_factory=list)
+
+
+@dataclass
+class TableBatch:
+    """Some rows of a CSV or Parquet file.
+
+    `rows` has the columns of the file, then NUMBER (1-based) and, for CSV, RAW (the text as it
+    came). `bad` holds rows that do not fit the header.
+    """
+
+    rows: pa.Table
+    bad: list[BadRecord] = field(default_factory=list)
+
+
+def family_of(name: str) -> str | None:
+    """The family of reader for a file name: json, csv, parquet, or None when there is none."""
+    lowered = name.lower()
+    if lowered.endswith(".parquet"):
+        return "parquet"
+    for suffix in COMPRESSED_SUFFIXES:
+        lowered = lowered.removesuffix(suffix)
+    if lowered.endswith(JSON_SUFFIXES):
+        return "json"
+    return "csv" if lowered.endswith(".csv") else None
+
+
+def content_sha256(path: Path) -> str:
+    """Hex SHA-256 of the bytes of the file as it is stored (compressed if it is)."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """The bytes of a file, decompressed by its last suffix."""
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if suffix == ".zst":
+        raw = path.open("rb")
+        return zstandard.ZstdDecompressor().stream_reader(
+            raw, read_across_frames=True, closefd=True
+        )
+    return path.open("rb")
+
+
+_BROKEN = (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError)
+
+
+def _read_block(stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(BLOCK_BYTES)
+    except _BROKEN as error:
+        raise Unreadable(f"file cannot be decompressed: {error}") from error
+
+
+# --- JSON ---------------------------------------------------------------------------------
+
+
+def json_batches(path: Path) -> Iterator[JsonBatch]:
+    """Records of a JSON file: a record a line, elements of an array, or objects in a row.
+
+    Record numbers are line numbers, or positions in the array or row of objects. Raises
+    Unreadable when the file cannot be decompressed.
+    """
+    with closing(open_plain(path)) as stream:
+        head = _read_block(stream).removeprefix(b"\xef\xbb\xbf")
+        if _begins_with_a_whole_line(head):
+            yield from _line_batches(head, stream)
+            return
+        parts = [head]
+        while block := _read_block(stream):
+            parts.append(block)
+    content = b"".join(parts)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        # Characters cannot be trusted to delimit values: let each line stand for itself.
+        yield from _line_batches(content, io.BytesIO())
+        return
+    documents = _documents(text)
+    if documents is None:
+        yield from _line_batches(content, io.BytesIO())
+    else:
+        yield documents
+
+
+def _begins_with_a_whole_line(head: bytes) -> bool:
+    first = head.lstrip().partition(b"\n")[0].strip()
+    if not first.startswith(b"{"):
+        return False
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _line_batches(head: bytes, stream: IO[bytes]) -> Iterator[JsonBatch]:
+    number = 0
+    rest = b""
+    block = head
+    while block:
+        lines_end = block.rfind(b"\n")
+        if lines_end < 0:
+            rest += block
+        else:
+            whole = rest + block[:lines_end]
+            rest = block[lines_end + 1 :]
+            batch, count = _lines(whole, number)
+            number += count
+            yield batch
+        block = _read_block(stream)
+    if rest:
+        yield _lines(rest, number)[0]
+
+
+def _lines(content: bytes, before: int) -> tuple[JsonBatch, int]:
+    """The lines of a block as records, numbered from `before` + 1; blank lines are none."""
+    batch = JsonBatch()
+    try:
+        lines = content.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        pieces = content.split(b"\n")
+        for number, piece in enumerate(pieces, before + 1):
+            _add_line(batch, number, piece)
+        return batch, len(pieces)
+    for number, line in enumerate(lines, before + 1):
+        stripped = line.rstrip("\r")
+        if not stripped or stripped.isspace():
+            continue
+        batch.numbers.append(number)
+        batch.texts.append(stripped)
+    return batch, len(lines)
+
+
+def _add_line(batch: JsonBatch, number: int, piece: bytes) -> None:
+    piece = piece.rstrip(b"\r")
+    if not piece.strip():
+        return
+    try:
+        text = piece.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raw = piece.decode("utf-8", "backslashreplace")
+        reason = f"record is not valid UTF-8 at byte {error.start + 1}"
+        batch.bad.append(BadRecord(number, reason, raw))
+        return
+    batch.numbers.append(number)
+    batch.texts.append(text)
+
+
+_SLICER = json.JSONDecoder()
+_SPACE = " \t\n\r"
+
+
+def _documents(text: str) -> JsonBatch | None:
+    """Elements of an array, or objects one after another; None when it is neither.
+
+    Where the text breaks, what stands before is kept and the rest is one bad record.
+    """
+    batch = JsonBatch()
+    at = _skip(text, 0)
+    in_array = False
+    while at < len(text):
+        if not in_array and text[at] == "[":
+            in_array, at = True, _skip(text, at + 1)
+            if text[at : at + 1] == "]":
+                in_array, at = False, _skip(text, at + 1)
+            continue
+        try:
+            _, end = _SLICER.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            return _broken(batch, text, at, str(error).partition(":")[0])
+        batch.numbers.append(len(batch.numbers) + 1)
+        batch.texts.append(text[at:end])
+        at = _skip(text, end)
+        if in_array and text[at : at + 1] == "]":
+            in_array, at = False, _skip(text, at + 1)
+        elif in_array and text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+        elif in_array:
+            break
+    if in_array:
+        return _broken(batch, text, at, "the array does not end")
+    return batch
+
+
+def _broken(batch: JsonBatch, text: str, at: int, why: str) -> JsonBatch | None:
+    if not batch.numbers and "\n" in text.strip():
+        return None
+    reason = f"record is not JSON: {why}; the rest of the file is lost with it"
+    batch.bad.append(BadRecord(len(batch.numbers) + 1, reason, text[at:]))
+    return batch
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+# --- CSV ----------------------------------------------------------------------------------
+
+
+class _Remembering:
+    """Lines of a text stream, remembering those that made the current row."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._taken: list[str] = []
+
+    def __iter__(self) -> _Remembering:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._taken.append(line)
+        return line
+
+    def take(self) -> str:
+        text = "".join(self._taken).rstrip("\r\n")
+        self._taken.clear()
+        return text
+
+
+def csv_batches(path: Path) -> Iterator[TableBatch]:
+    """Rows of a CSV file with a header; commas or semicolons, with or without a byte-order mark.
+
+    Blank lines are no records. Raises Unreadable when the file cannot be decompressed or has no
+    usable header.
+    """
+    with closing(open_plain(path)) as stream:
+        text = io.TextIOWrapper(
+            io.BufferedReader(_Guarded(stream), BLOCK_BYTES),
+            encoding="utf-8-sig",
+            errors="surrogateescape",
+            newline="",
+        )
+        lines = _Remembering(iter(text))
+        first = next((line for line in lines if line.strip()), None)
+        if first is None:
+            return
+        lines.take()
+        delimiter = ";" if first.count(";") > first.count(",") else ","
+        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+        if len({name.lower() for name in header}) != len(header) or not all(header):
+            raise Unreadable("the header has an empty or repeated column name")
+        number = 0
+        columns: list[list[Any]] = [[] for _ in range(len(header) + 2)]
+        bad: list[BadRecord] = []
+        for row in csv.reader(lines, delimiter=delimiter):
+            raw = lines.take()
+            if not row or not raw.strip():
+                continue
+            number += 1
+            reason = _row_problem(row, raw, len(header))
+            if reason:
+                bad.append(BadRecord(number, reason, raw))
+                continue
+            for column, value in zip(columns, [*row, number, raw], strict=True):
+                column.append(value)
+            if len(columns[0]) == TABLE_ROWS:
+                yield TableBatch(_text_table(header, columns), bad)
+                columns, bad = [[] for _ in range(len(header) + 2)], []
+        yield TableBatch(_text_table(header, columns), bad)
+
+
+def _row_problem(row: list[str], raw: str, width: int) -> str | None:
+    if "\0" in raw:
+        return "record holds a NUL character"
+    if any("\udc80" <= character <= "\udcff" for character in raw):
+        return "record is not valid UTF-8"
+    if len(row) != width:
+        return f"record has {len(row)} columns, the header has {width}"
+    return None
+
+
+def _text_table(header: list[str], columns: list[list[Any]]) -> pa.Table:
+    arrays = [pa.array(column, pa.string()) for column in columns[:-2]]
+    arrays += [pa.array(columns[-2], pa.int32()), pa.array(columns[-1], pa.string())]
+    return pa.table(arrays, names=[*header, NUMBER, RAW])
+
+
+class _Guarded(io.RawIOBase):
+    """A byte stream whose decompression errors become Unreadable."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            block = self._stream.read(len(buffer))
+        except _BROKEN as error:
+            raise Unreadable(f"file cannot be decompressed: {error}") from error
+        buffer[: len(block)] = block
+        return len(block)
+
+
+# --- Parquet ------------------------------------------------------------------------------
+
+
+def parquet_batches(path: Path) -> Iterator[TableBatch]:
+    """Rows of a Parquet file, with its own column types. Raises Unreadable when it is broken."""
+    number = 0
+    try:
+        with pq.ParquetFile(path) as source:
+            for batch in source.iter_batches(batch_size=TABLE_ROWS):
+                numbers = pa.array(range(number + 1, number + batch.num_rows + 1), pa.int32())
+                number += batch.num_rows
+                table = pa.Table.from_batches([batch])
+                yield TableBatch(table.append_column(NUMBER, numbers))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Unreadable(f"file is not readable Parquet: {reason}") from error

@@ -1,0 +1,84 @@
+"""Where things are and what time it is: the few settings that every command shares."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingest.errors import UsageError
+
+DEFAULT_LANDING = "data/sample"
+DEFAULT_HOME = ".meterhouse"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Shared settings of every command.
+
+    `landing` is the folder of incoming files, `home` the folder of everything the product keeps,
+    `now` the clock (UTC, with zone), `e2b_webhook_secret` the secret that signs E2B captures
+    (None: signatures are not checked).
+    """
+
+    landing: Path
+    home: Path
+    now: datetime
+    e2b_webhook_secret: str | None = None
+
+    @classmethod
+    def from_environment(
+        cls, landing: Path | str | None = None, home: Path | str | None = None
+    ) -> Settings:
+        """Settings from arguments first, then the environment, then the defaults.
+
+        Raises UsageError when METERHOUSE_NOW is not an ISO-8601 time with a zone.
+        """
+        return cls(
+            landing=_folder(landing, "METERHOUSE_LANDING", DEFAULT_LANDING),
+            home=_folder(home, "METERHOUSE_HOME", DEFAULT_HOME),
+            now=_clock(os.environ.get("METERHOUSE_NOW")),
+            e2b_webhook_secret=os.environ.get("E2B_WEBHOOK_SECRET") or None,
+        )
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The warehouse file: everything that can be rebuilt."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy address of the ledger: METERHOUSE_LEDGER_URL or a SQLite file at home."""
+        default = f"sqlite:///{(self.home / 'ledger.sqlite').resolve()}"
+        return os.environ.get("METERHOUSE_LEDGER_URL") or default
+
+    @property
+    def marts_path(self) -> Path:
+        """The published marts, opened read-only by anyone."""
+        return self.home / "marts.duckdb"
+
+    @property
+    def outbox_path(self) -> Path:
+        """Where a push without a Stripe key writes what it would send."""
+        return self.home / "outbox"
+
+
+def _folder(given: Path | str | None, variable: str, default: str) -> Path:
+    return Path(given or os.environ.get(variable) or default)
+
+
+def _clock(text: str | None) -> datetime:
+    if not text:
+        return datetime.now(UTC)
+    try:
+        now = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"METERHOUSE_NOW is not an ISO-8601 time: {text!r}; write it like 2026-09-01T00:00:00Z"
+        ) from error
+    if now.tzinfo is None:
+        raise UsageError(
+            f"METERHOUSE_NOW has no zone: {text!r}; write it like 2026-09-01T00:00:00Z"
+        )
+    return now.astimezone(UTC)

@@ -1,0 +1,128 @@
+"""Stripe API objects, as fetched: one row an object, the object kept whole.
+
+A line may hold an object or a list page (`{"object": "list", "data": [...]}`); a page gives one row
+an object. Staging reads the fields that it needs from the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ingest.quarantine import BadRecord
+from ingest.reading import json_batches
+from ingest.records import TIMESTAMP, Loaded, insert_rows
+from ingest.values import is_absent, parse_json, read_text, read_time, scalar_text, shown
+
+OBJECTS = (
+    "customers",
+    "products",
+    "prices",
+    "meters",
+    "meter_event_summaries",
+    "subscriptions",
+    "invoices",
+    "invoice_line_items",
+    "credit_grants",
+    "credit_balance_transactions",
+    "credit_notes",
+    "events",
+)
+
+COLUMNS = {"object": pa.string(), "object_id": pa.string(), "fetched_at": TIMESTAMP}
+
+# Seconds since 1970: what Stripe itself uses. Up to the year 9999.
+_LAST_SECOND = 253_402_300_799
+
+
+def load_stripe(con: duckdb.DuckDBPyConnection, kind: str, path: Path, load_seq: int) -> Loaded:
+    """Append the objects of one file of `stripe/<kind>/`, inside the caller's transaction.
+
+    Raises Unreadable when the file as a whole cannot be read.
+    """
+    loaded = Loaded()
+    for batch in json_batches(path):
+        loaded.bad += batch.bad
+        rows: list[dict[str, Any]] = []
+        for number, text in zip(batch.numbers, batch.texts, strict=True):
+            for raw in _object_texts(text):
+                try:
+                    row = read_object(kind, raw)
+                except ValueError as error:
+                    loaded.bad.append(BadRecord(number, str(error), raw))
+                    continue
+                rows.append(row | {"load_seq": load_seq, "record_number": number, "raw": raw})
+        insert_rows(con, "raw.stripe_objects", COLUMNS, rows)
+        loaded.accepted += len(rows)
+    loaded.bad.sort(key=lambda record: record.record_number or 0)
+    return loaded
+
+
+def _object_texts(text: str) -> Iterator[str]:
+    """The text itself, or the text of each object when it is a list page.
+
+    A page says when it was fetched for all of its objects.
+    """
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        yield text
+        return
+    is_page = isinstance(parsed, dict) and isinstance(parsed.get("data"), list)
+    if not is_page or parsed.get("object", "list") != "list":
+        yield text
+        return
+    for item in parsed["data"]:
+        if isinstance(item, dict) and "fetched_at" in parsed:
+            item = {"fetched_at": parsed["fetched_at"], **item}
+        yield json.dumps(item, separators=(",", ":"), ensure_ascii=False)
+
+
+def read_object(kind: str, text: str) -> dict[str, Any]:
+    """The row of one object of a landing folder. Raises ValueError with the reason."""
+    try:
+        record = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"record {error}") from error
+    if not isinstance(record, dict):
+        raise ValueError("record is not a JSON object")
+    fetched_at = _moment(record.get("fetched_at"), "fetched_at")
+    return {
+        "object": kind,
+        "object_id": _object_id(kind, record),
+        "fetched_at": fetched_at,
+        "known_at": fetched_at or _moment(record.get("created"), "created"),
+    }
+
+
+def _object_id(kind: str, record: Mapping[str, Any]) -> str:
+    # A summary is told apart by what it sums up: two fetches of the same window are one object.
+    parts = [record.get(key) for key in ("meter", "customer", "start_time", "end_time")]
+    if kind == "meter_event_summaries" and not any(is_absent(part) for part in parts):
+        joined = "|".join(scalar_text(part) for part in parts)
+        return hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
+    try:
+        return read_text(record.get("id"))
+    except ValueError as error:
+        raise ValueError(f"id {error}") from error
+
+
+def _moment(value: object, field: str) -> datetime | None:
+    """Stripe's own seconds since 1970, or a time as text."""
+    if is_absent(value):
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value <= _LAST_SECOND:
+            raise ValueError(f"{field} is not a time: {shown(value)}")
+        return datetime.fromtimestamp(value, UTC)
+    try:
+        return read_time(value)
+    except ValueError as error:
+        raise ValueError(f"{field} {error}") from error

@@ -1,0 +1,90 @@
+"""Records that the tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PAUSED: dict[str, Any] = {
+    "id": "6f0a3c1e-4c1d-4b7a-9a6e-2f1d0c9b8a77",
+    "version": "v2",
+    "type": "sandbox.lifecycle.paused",
+    "timestamp": "2026-08-01T10:10:00.900412345Z",
+    "event_category": "lifecycle",
+    "event_label": "pause",
+    "event_data": {
+        "sandbox_metadata": {"project": "p-17", "customer": "acme"},
+        "execution": {
+            "started_at": "2026-08-01T10:00:00Z",
+            "vcpu_count": 2,
+            "memory_mb": 512,
+            "execution_time": 600400,
+        },
+    },
+    "sandbox_id": "ixk2v0m4demo",
+    "sandbox_execution_id": "c3b7a6d0-6a55-4b0f-8f53-0b1f4c2d9e11",
+    "sandbox_template_id": "base",
+    "sandbox_build_id": "0b7f",
+    "sandbox_team_id": "9d2e",
+    "events_ttl_days": 7,
+}
+
+_CAMEL = {
+    "event_category": "eventCategory",
+    "event_label": "eventLabel",
+    "event_data": "eventData",
+    "sandbox_id": "sandboxId",
+    "sandbox_execution_id": "sandboxExecutionId",
+    "sandbox_template_id": "sandboxTemplateId",
+    "sandbox_build_id": "sandboxBuildId",
+    "sandbox_team_id": "sandboxTeamId",
+    "events_ttl_days": "eventsTtlDays",
+}
+
+SCALE_EVENT: dict[str, Any] = {
+    "id": "a1",
+    "sandboxId": "sb-3f9a01",
+    "orgId": "5c",
+    "memoryMB": 4096,
+    "cpuPercent": 100,
+    "diskMB": 40960,
+    "startedAt": "2026-08-02T08:00:00Z",
+    "endedAt": "2026-08-02T08:20:30.5Z",
+}
+
+INTERVAL: dict[str, Any] = {
+    "record_id": "r1",
+    "provider": "fly",
+    "account_ref": "acct_1",
+    "resource_id": "m1",
+    "started_at": "2026-08-01T00:00:00Z",
+    "ended_at": "2026-08-01T01:00:00+02:00",
+    "vcpu": "0.5",
+    "memory_mib": 1024,
+    "disk_mib": None,
+    "gpu": None,
+}
+
+QUANTITY: dict[str, Any] = {
+    "record_id": "q1",
+    "account_ref": "acct_1",
+    "meter_id": "api_calls",
+    "quantity": "1.25",
+    "started_at": "2026-08-01T00:00:00Z",
+    "ended_at": "2026-08-02T00:00:00Z",
+}
+
+
+def camel(event: dict[str, Any]) -> dict[str, Any]:
+    """The event in camelCase; the keys inside of its data stay as they are."""
+    return {_CAMEL.get(key, key): value for key, value in event.items()}
+
+
+def without(record: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The record less some keys."""
+    return {key: value for key, value in record.items() if key not in keys}
+
+
+def execution(**values: Any) -> dict[str, Any]:
+    """The example event with other values in its execution."""
+    data = PAUSED["event_data"]
+    return PAUSED | {"event_data": data | {"execution": data["execution"] | values}}

@@ -1,0 +1,288 @@
+"""The vectorised path and the careful path give the same row for the same record, always."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ingest_examples import INTERVAL, PAUSED, QUANTITY, SCALE_EVENT, camel
+
+from ingest import records
+from ingest.landing import RECORD_SOURCES
+from ingest.schema import create_statements
+
+pytestmark = pytest.mark.unit
+
+# Values that are canonical, odd but valid, or wrong: what each path makes of them must agree.
+TIMES = st.sampled_from(
+    [
+        "2026-08-01T10:10:00.900412345Z",
+        "2026-08-01T10:10:00Z",
+        "2026-08-01 10:10:00.5+05:30",
+        "2026-08-01T10:10:00",
+        "2026-08-01T23:59:60Z",
+        "2026-08-01T24:00:00Z",
+        "1969-12-31T23:59:59.9999999Z",
+        "2024-02-29T00:00:00-14:00",
+        "2026-02-29T00:00:00Z",
+        "2026-08-01t10:10:00z",
+        "2026-08-01T10:10Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2026-08-01",
+        "2026-08-01T10:10:00+0200",
+        "2026-08-01T10:10:00,5Z",
+        " 2026-08-01T10:10:00Z",
+        "２026-08-01T10:10:00Z",
+    ]
+)
+NUMBERS = st.one_of(
+    st.integers(-3, 10),
+    st.integers(0, 2**70),
+    st.decimals(0, 10**7, places=7).map(lambda number: f"{number:f}"),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["0", "00", "-0", "1.0", "1.50", "+1", "1e3", ".5", "5.", " 1", "١", "1_000"]),
+)
+TEXTS = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(["", "a", "null", '"', "\\", "\\N", "é", "\u2028", "\x7f", "a,}", ":NaN", "'"]),
+)
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    NUMBERS,
+    TEXTS,
+    TIMES,
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(TEXTS, TEXTS, max_size=2),
+)
+
+
+def changed(
+    record: dict[str, Any], values: dict[str, st.SearchStrategy[Any]]
+) -> st.SearchStrategy[Any]:
+    """The record with one to three of its values changed, dropped, or under an unknown key."""
+    keys = st.sampled_from([*values, "unknown key", "size"])
+
+    def apply(changes: dict[str, Any]) -> dict[str, Any]:
+        result = record | changes
+        return {key: value for key, value in result.items() if value != "DROP"}
+
+    change = keys.flatmap(
+        lambda key: st.tuples(
+            st.just(key), st.one_of(values.get(key, ANYTHING), ANYTHING, st.just("DROP"))
+        )
+    )
+    return st.lists(change, max_size=3).map(dict).map(apply)
+
+
+FLAT = {
+    "opencomputer/scale_events": changed(
+        SCALE_EVENT,
+        {
+            "id": TEXTS,
+            "memoryMB": NUMBERS,
+            "memory_mb": NUMBERS,
+            "cpuPercent": NUMBERS,
+            "diskMB": NUMBERS,
+            "startedAt": TIMES,
+            "endedAt": TIMES,
+            "orgId": TEXTS,
+        },
+    ),
+    "intervals": changed(
+        INTERVAL,
+        {
+            "account_ref": TEXTS,
+            "started_at": TIMES,
+            "ended_at": TIMES,
+            "vcpu": NUMBERS,
+            "memory_mib": NUMBERS,
+            "gpu": NUMBERS,
+            "region": TEXTS,
+        },
+    ),
+    "quantities": changed(
+        QUANTITY,
+        {
+            "record_id": TEXTS,
+            "quantity": NUMBERS,
+            "started_at": TIMES,
+            "ended_at": TIMES,
+            "region": TEXTS,
+            "tier": NUMBERS,
+        },
+    ),
+}
+
+EXECUTIONS = changed(
+    PAUSED["event_data"]["execution"],
+    {"started_at": TIMES, "vcpu_count": NUMBERS, "memory_mb": NUMBERS, "execution_time": NUMBERS},
+)
+METADATA = st.dictionaries(
+    st.one_of(TEXTS, st.text('ab! "', max_size=3)), st.one_of(TEXTS, ANYTHING), max_size=4
+)
+DATA = st.one_of(
+    ANYTHING,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "sandbox_metadata": st.one_of(METADATA, ANYTHING),
+            "execution": EXECUTIONS,
+            "kill_reason": TEXTS,
+            "set_timeout": TIMES,
+        },
+    ),
+)
+EVENTS = changed(
+    PAUSED,
+    {
+        "event_data": DATA,
+        "timestamp": TIMES,
+        "id": TEXTS,
+        "sandbox_execution_id": TEXTS,
+        "sandboxId": TEXTS,
+        "type": st.sampled_from(["sandbox.lifecycle.killed", "killed", "sandbox.lifecycle.x", ""]),
+    },
+)
+CAPTURES = st.builds(
+    lambda event, received, headers: {
+        "received_at": received,
+        "headers": headers,
+        "body": json.dumps(event),
+    },
+    EVENTS,
+    st.one_of(TIMES, ANYTHING),
+    st.one_of(
+        st.dictionaries(
+            st.sampled_from(["e2b-delivery-id", "E2B-Delivery-Id", "e2b-signature", "x"]),
+            st.one_of(TEXTS, ANYTHING),
+            max_size=3,
+        ),
+        ANYTHING,
+    ),
+)
+FLAT["e2b"] = st.one_of(EVENTS, EVENTS.map(camel), CAPTURES)
+
+# What a JSON encoder would not write, for the careful path to judge.
+SPOILED = st.sampled_from(
+    [
+        ("}", ",}"),
+        (":", ": "),
+        ('"', "'"),
+        ("2", "NaN"),
+        ("a", "\\u0061"),
+        ("{", '{"id":"z",'),
+        ("}", "}}"),
+        ("0", "0.0"),
+        ("e", "\t"),
+        ("}", "}\x00"),
+    ]
+)
+
+
+@contextmanager
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        for statement in create_statements():
+            con.execute(statement)
+        yield con
+
+
+def outcome(con: duckdb.DuckDBPyConnection, source: str, path: Path, family: str, few: int) -> Any:
+    """Rows and reasons of a file, loaded with the vectorised path for more than `few` records."""
+    table = RECORD_SOURCES[source].table
+    con.execute(f"delete from {table}")
+    before, records.FEW = records.FEW, few
+    try:
+        loaded = records.load_records(con, RECORD_SOURCES[source], path, family, 1, "s3")
+    finally:
+        records.FEW = before
+    rows = con.execute(f"select * from {table} order by record_number").fetchall()
+    return rows, loaded.bad
+
+
+@pytest.mark.parametrize("source", sorted(FLAT))
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_json(source: str, ascii_only: bool, tmp_path: Path) -> None:
+    with warehouse() as con:
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(st.lists(st.tuples(FLAT[source], st.none() | SPOILED), min_size=1, max_size=25))
+        def check(drawn: list[tuple[Any, tuple[str, str] | None]]) -> None:
+            lines = []
+            for record, spoil in drawn:
+                text = json.dumps(record, ensure_ascii=ascii_only, separators=(",", ":"))
+                lines.append(text.replace(*spoil, 1) if spoil else text)
+            path = tmp_path / "a.jsonl"
+            path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+            assert outcome(con, source, path, "json", 0) == outcome(
+                con, source, path, "json", 10**9
+            )
+
+        check()
+
+
+@pytest.mark.parametrize("source", sorted(FLAT))
+def test_csv(source: str, tmp_path: Path) -> None:
+    import csv
+
+    with warehouse() as con:
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(st.lists(FLAT[source], min_size=1, max_size=25))
+        def check(drawn: list[dict[str, Any]]) -> None:
+            names = {
+                "e2b": PAUSED,
+                "intervals": INTERVAL,
+                "quantities": QUANTITY,
+            }.get(source, SCALE_EVENT)
+            header = sorted({*names, *(set().union(*drawn) & {"size", "unknown key", "region"})})
+            path = tmp_path / "a.csv"
+            with path.open("w", newline="", encoding="utf-8", errors="replace") as stream:
+                writer = csv.DictWriter(stream, header, extrasaction="ignore")
+                writer.writeheader()
+                for record in drawn:
+                    cells = {
+                        key: json.dumps(value) if isinstance(value, dict | list) else value
+                        for key, value in record.items()
+                    }
+                    writer.writerow(cells)
+            assert outcome(con, source, path, "csv", 0) == outcome(con, source, path, "csv", 10**9)
+
+        check()
+
+
+def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
+    """Else the tests above would compare the careful path with itself."""
+    capture = {"received_at": "2026-08-01T10:11:00Z", "headers": {"e2b-delivery-id": "d"}}
+    examples: dict[str, list[Any]] = {
+        "e2b": [PAUSED, camel(PAUSED), capture | {"body": json.dumps(PAUSED)}],
+        "opencomputer/scale_events": [SCALE_EVENT],
+        "intervals": [INTERVAL, INTERVAL | {"vcpu": 0.25}],
+        "quantities": [QUANTITY, QUANTITY | {"region": "us", "size": 5, "quantity": 0.1}],
+    }
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("a canonical record went the careful path")
+
+    with warehouse() as con:
+        for source, examples_of_source in examples.items():
+            path = tmp_path / "a.jsonl"
+            path.write_text("\n".join(map(json.dumps, examples_of_source)))
+            kept = RECORD_SOURCES[source]
+            strict = records.RecordSource(**(vars(kept) | {"read": refuse}))
+            before, records.FEW = records.FEW, 0
+            try:
+                loaded = records.load_records(con, strict, path, "json", 1, None)
+            finally:
+                records.FEW = before
+            assert loaded.accepted == len(examples_of_source)

@@ -1,0 +1,55 @@
+"""The suites on a real warehouse file: what they find, where, and that they let go of the file."""
+
+from __future__ import annotations
+
+import pytest
+from ingest_examples import PAUSED, SCALE_EVENT, execution
+from ingest_zone import Zone
+
+from ingest.errors import MeterhouseError
+from ingest.expectations import e2b, opencomputer, validate
+from ingest.expectations.e2b import SUITE as E2B
+from ingest.expectations.opencomputer import SUITE as OPENCOMPUTER
+from ingest.warehouse import connect
+
+pytestmark = pytest.mark.integration
+
+
+def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
+    zone.lines("e2b/a.jsonl", PAUSED, PAUSED)
+    zone.lines("e2b/b.jsonl", PAUSED | {"sandbox_id": "another"}, execution(memory_mb=64))
+    zone.lines("opencomputer/scale_events/a.jsonl", SCALE_EVENT, SCALE_EVENT | {"memoryMB": 2048})
+    summary = zone.load()
+    zone.con.close()
+
+    outcomes = validate(zone.settings, summary.load_seqs)
+    assert [outcome.name for outcome in outcomes] == [
+        rule.name for suite in (E2B, OPENCOMPUTER) for rule in suite.rules
+    ]
+    failed = {outcome.name: outcome for outcome in outcomes if not outcome.passed}
+    assert {name: (each.failing_rows, each.blocking) for name, each in failed.items()} == {
+        "e2b_memory_is_plausible": (1, True),
+        "e2b_event_id_means_one_event": (4, True),
+        "opencomputer_memory_is_a_tier": (1, False),
+    }
+    assert failed["e2b_memory_is_plausible"].sample == [("e2b/b.jsonl", 2)]
+    assert failed["e2b_event_id_means_one_event"].sample == [
+        ("e2b/a.jsonl", 1),
+        ("e2b/a.jsonl", 2),
+        ("e2b/b.jsonl", 1),
+        ("e2b/b.jsonl", 2),
+    ]
+    assert failed["opencomputer_memory_is_a_tier"].table == "raw.opencomputer_scale_events"
+
+    # The file is free again, for this process too.
+    zone.con = connect(zone.settings)
+
+
+def test_no_loads_nothing_to_expect(zone: Zone) -> None:
+    assert e2b.validate(zone.settings, []) == []
+    assert opencomputer.validate(zone.settings, []) == []
+
+
+def test_a_suite_that_cannot_run_says_why(zone: Zone) -> None:
+    with pytest.raises(MeterhouseError, match=r"could not run: .*lock"):
+        validate(zone.settings, [1])
