@@ -1,0 +1,25 @@
+{#- Restricts a staging query (its relation named `alias`) to the sandboxes, of one provider if named, that
+    new records touch; to all of them in a full build. -#}
+{% macro and_touched(alias, provider=none) -%}
+    {%- set touched_sandboxes = ref('stg_compute__touched_sandboxes') %}
+    {%- if not flags.FULL_REFRESH %}
+    and exists (
+        select 1
+        from {{ touched_sandboxes }} as touched
+        where
+            touched.provider = {{ alias ~ '.provider' if provider is none else "'" ~ provider ~ "'" }}
+            and touched.source_account = {{ alias }}.source_account
+            and touched.sandbox_id = {{ alias }}.sandbox_id
+    )
+    {%- endif %}
+{%- endmacro %}
+
+{#- For a pre-hook of an incremental model: removes the rows whose key is in `touched`, before the new
+    ones are added. -#}
+{% macro delete_touched(touched, keys) -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }} as built
+    using {{ touched }} as touched
+    where {% for key in keys %}built.{{ key }} = touched.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,48 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('stg_compute__touched_sandboxes'), ['provider', 'source_account', 'sandbox_id']) }}"
+) }}
+-- Grain: one stretch of constant size and account of one run of a sandbox; zero-length ones are kept
+-- here (they tell why a record bills nothing) and left out of fct_compute_intervals.
+-- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
+-- depends_on: {{ ref('int_compute_intervals_before') }}
+with
+
+attributed as (
+    select
+        runs.* exclude (account_reference, started_at, ended_at),
+        assignments.account_id,
+        greatest(runs.started_at, assignments.valid_from) as started_at,
+        least(greatest(runs.ended_at, runs.started_at), assignments.valid_to) as ended_at
+    from {{ ref('int_compute_runs') }} as runs
+    inner join {{ ref('int_account_assignments') }} as assignments
+        on runs.account_reference = assignments.account_reference
+        and runs.started_at < assignments.valid_to
+        and (
+            runs.ended_at > assignments.valid_from
+            or (runs.ended_at <= runs.started_at and runs.started_at >= assignments.valid_from)
+        )
+)
+
+select
+    provider,
+    source_account,
+    sandbox_id,
+    execution_id,
+    account_id,
+    started_at,
+    ended_at,
+    epoch_us(ended_at) - epoch_us(started_at) as us,
+    vcpu,
+    memory_mib,
+    disk_mib,
+    gpu,
+    region,
+    {{ compute_dimensions() }} as dimensions,
+    evidence,
+    issues,
+    known_at,
+    repeated_deliveries,
+    paused_until,
+    is_settled
+from attributed

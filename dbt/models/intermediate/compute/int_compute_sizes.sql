@@ -1,0 +1,10 @@
+{{ config(materialized='table') }}
+-- Grain: one distinct dimensions text of compute, with its sizes as numbers.
+select distinct
+    dimensions,
+    vcpu,
+    memory_mib,
+    disk_mib,
+    case when gpu > 0 then gpu end as gpu
+from {{ ref('int_compute_intervals') }}
+where us > 0

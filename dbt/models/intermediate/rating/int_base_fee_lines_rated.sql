@@ -1,0 +1,58 @@
+-- Grain: statement and plan version with a base amount: its part of the period, by the microsecond.
+-- On a yearly plan the annual discount is taken off the amount first.
+with
+
+time_in_force as (
+    select
+        statement_id,
+        account_id,
+        subscription_id,
+        plan_id,
+        plan_version,
+        period_start,
+        period_end,
+        cast(sum(epoch_us(segment_end) - epoch_us(segment_start)) as bigint) as microseconds
+    from {{ ref('int_billing_segments') }}
+    group by all
+),
+
+owed as (
+    select
+        time_in_force.*,
+        versions.currency,
+        case
+            when versions.billing_interval = 'year' then {{ multiply_exactly(
+                'versions.base_amount',
+                'cast((100 - versions.annual_discount_percent) * cast(0.01 as decimal(18, 2)) as decimal(38, 18))'
+            ) }}
+            else versions.base_amount
+        end as full_amount
+    from time_in_force
+    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+    where versions.base_amount <> 0
+),
+
+prorated as (
+    select
+        *,
+        {{ prorate_exactly(
+            'full_amount', 'microseconds', '(epoch_us(period_end) - epoch_us(period_start))'
+        ) }} as amount
+    from owed
+)
+
+select
+    {{ charge_id(
+        'statement_id', 'plan_version', "'base_fee'", 'null', "'base_fee'"
+    ) }} as charge_id,
+    statement_id,
+    account_id,
+    subscription_id,
+    plan_id,
+    plan_version,
+    period_start,
+    period_end,
+    currency,
+    amount,
+    {{ to_minor('amount', 'currency') }} as amount_minor
+from prorated

@@ -1,0 +1,36 @@
+{{ config(materialized='table') }}
+-- Grain: charge and tier, with its exact amount. Tier 0 is what the charge's included quantity
+-- covers, so that the tiers of a charge always account for all of its quantity. A charge model is
+-- one int_tiers_<model> with these five columns; a new one is added here.
+with
+
+included as (
+    select
+        charge_id,
+        cast(0 as integer) as tier_index,
+        included_applied as quantity,
+        cast(0 as decimal(38, 18)) as unit_amount,
+        cast(0 as decimal(38, 18)) as flat_amount
+    from {{ ref('int_charge_quantities') }}
+    where included_applied <> 0
+),
+
+tiers as (
+    select * from included
+    union all
+    select * from {{ ref('int_tiers_standard') }}
+    union all
+    select * from {{ ref('int_tiers_graduated') }}
+    union all
+    select * from {{ ref('int_tiers_volume') }}
+)
+
+select
+    charge_id,
+    cast(tier_index as integer) as tier_index,
+    quantity,
+    unit_amount,
+    flat_amount,
+    cast({{ multiply_exactly('quantity', 'unit_amount') }} + flat_amount as decimal(38, 18))
+        as amount
+from tiers

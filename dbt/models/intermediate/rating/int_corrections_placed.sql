@@ -1,0 +1,24 @@
+-- Grain: approved statement; the statement that takes its corrections: the first of the
+-- subscription's later periods that is not approved, whether or not the subscription still runs by
+-- then.
+with
+
+approvals as (
+    select statement_id, subscription_id, period_end
+    from {{ ref('stg_ledger__approvals') }}
+),
+
+open_periods as (
+    select periods.*
+    from {{ ref('int_billing_periods') }} as periods
+    anti join approvals using (statement_id)
+)
+
+select
+    approvals.statement_id as corrected_statement_id,
+    arg_min(open_periods.statement_id, open_periods.period_start) as statement_id
+from approvals
+inner join open_periods
+    on approvals.subscription_id = open_periods.subscription_id
+    and approvals.period_end <= open_periods.period_start
+group by approvals.statement_id

@@ -1,0 +1,87 @@
+{{ config(materialized='table') }}
+-- Grain: credit and statement: how the credits of each account would be used up by today's rating
+-- of all its statements, approved or not. Step by step, because what a credit has left depends on
+-- every step before; all accounts take their next step together.
+with recursive
+
+credits as (
+    select
+        claims.account_id,
+        list(credits.amount_minor order by claims.credit_number) as remaining,
+        list(cast(0 as bigint)) as nothing_used
+    from (
+        select distinct account_id, credit_id, credit_number
+        from {{ ref('int_credit_claims') }}
+    ) as claims
+    inner join {{ ref('stg_accounts__credits') }} as credits using (credit_id)
+    group by claims.account_id
+),
+
+steps as (
+    select
+        account_id,
+        cast(0 as bigint) as step,
+        cast(null as varchar) as statement_id,
+        cast(null as varchar) as credit_id,
+        cast(0 as bigint) as applied_minor,
+        cast(0 as bigint) as statement_paid,
+        remaining,
+        nothing_used as meter_paid,
+        nothing_used
+    from credits
+    union all
+    select
+        drawn.account_id,
+        drawn.step,
+        drawn.statement_id,
+        drawn.credit_id,
+        drawn.applied_minor,
+        drawn.paid_before + drawn.applied_minor as statement_paid,
+        {{ replace_in_list(
+            'drawn.remaining',
+            'drawn.credit_number',
+            'drawn.remaining[drawn.credit_number] - drawn.applied_minor'
+        ) }} as remaining,
+        {{ replace_in_list(
+            'drawn.meter_paid_before',
+            'drawn.meter_number',
+            'drawn.meter_paid_before[drawn.meter_number] + drawn.applied_minor'
+        ) }} as meter_paid,
+        drawn.nothing_used
+    from (
+        select
+            claims.*,
+            steps.remaining,
+            steps.nothing_used,
+            case
+                when steps.statement_id = claims.statement_id then steps.statement_paid
+                else cast(0 as bigint)
+            end as paid_before,
+            case
+                when steps.statement_id = claims.statement_id then steps.meter_paid
+                else steps.nothing_used
+            end as meter_paid_before,
+            cast(greatest(
+                0,
+                least(
+                    steps.remaining[claims.credit_number],
+                    claims.payable_minor - paid_before,
+                    case
+                        when claims.meter_number = 0 then claims.payable_minor
+                        else claims.meter_minor - meter_paid_before[claims.meter_number]
+                    end
+                )
+            ) as bigint) as applied_minor
+        from steps
+        inner join {{ ref('int_credit_claims') }} as claims
+            on steps.account_id = claims.account_id and steps.step + 1 = claims.step
+    ) as drawn
+)
+
+select
+    account_id,
+    statement_id,
+    credit_id,
+    applied_minor
+from steps
+where applied_minor > 0

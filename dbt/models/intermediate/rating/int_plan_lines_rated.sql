@@ -1,0 +1,105 @@
+-- Grain: statement and plan-level rule that changes its total: maximum, minimum, included amount.
+-- The rules are those of the version in force when the subscription's time in the period begins,
+-- and hold for the period's usage after discounts; they are not prorated, and the base fee is on
+-- top. They are worked out in minor units, on lines already rounded, so that a capped statement
+-- comes to exactly its cap and a fully covered one to exactly nothing.
+with
+
+first_versions as (
+    select
+        statement_id,
+        account_id,
+        subscription_id,
+        plan_id,
+        period_start,
+        period_end,
+        arg_min(plan_version, segment_start) as plan_version
+    from {{ ref('int_billing_segments') }}
+    group by all
+),
+
+rules as (
+    select
+        first_versions.*,
+        versions.currency,
+        {{ to_minor('versions.maximum_amount', 'versions.currency') }} as maximum_minor,
+        {{ to_minor('versions.minimum_amount', 'versions.currency') }} as minimum_minor,
+        {{ to_minor('versions.included_amount', 'versions.currency') }} as included_minor,
+        first_versions.period_end <= {{ as_of() }} as is_closed
+    from first_versions
+    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+    where
+        versions.maximum_amount is not null
+        or versions.minimum_amount is not null
+        or versions.included_amount is not null
+),
+
+discounted_lines as (
+    select statement_id, amount_minor from {{ ref('int_usage_lines_rated') }}
+    union all
+    select statement_id, amount_minor from {{ ref('int_discount_lines_rated') }}
+),
+
+usage as (
+    select statement_id, cast(sum(amount_minor) as bigint) as usage_minor
+    from discounted_lines
+    group by statement_id
+),
+
+capped as (
+    select
+        rules.*,
+        coalesce(usage.usage_minor, 0) as usage_minor,
+        least(coalesce(usage.usage_minor, 0), coalesce(rules.maximum_minor, usage.usage_minor, 0))
+            as capped_minor
+    from rules
+    left join usage using (statement_id)
+),
+
+applied as (
+    select
+        *,
+        'maximum_cap' as charge_class,
+        'maximum_amount' as charge_key,
+        cast(capped_minor - usage_minor as bigint) as amount_minor
+    from capped
+    union all
+    select
+        *,
+        'minimum_true_up' as charge_class,
+        'minimum_amount' as charge_key,
+        cast(
+            case
+                when is_closed then greatest(coalesce(minimum_minor, 0) - capped_minor, 0) else 0
+            end as bigint
+        )
+            as amount_minor
+    from capped
+    union all
+    select
+        *,
+        'included' as charge_class,
+        'included_amount' as charge_key,
+        cast(-least(coalesce(included_minor, 0), greatest(capped_minor, 0)) as bigint)
+            as amount_minor
+    from capped
+)
+
+select
+    {{ charge_id(
+        'statement_id', 'plan_version', 'charge_key', 'null', 'charge_class'
+    ) }} as charge_id,
+    statement_id,
+    account_id,
+    subscription_id,
+    plan_id,
+    plan_version,
+    charge_key,
+    period_start,
+    period_end,
+    charge_class,
+    currency,
+    {{ from_minor('amount_minor', 'currency') }} as amount,
+    amount_minor
+from applied
+where amount_minor <> 0

@@ -1,0 +1,47 @@
+-- Grain: statement that is not approved: every period of a subscription that has begun, whether or
+-- not anything was used in it, and periods after its end that take corrections or credits.
+with
+
+lines as (
+    select statement_id, currency from {{ ref('int_lines_rated') }}
+    union all
+    select statement_id, currency from {{ ref('int_lines_corrected') }}
+),
+
+currencies as (
+    select statement_id, min(currency) as currency
+    from lines
+    group by statement_id
+),
+
+version_currencies as (
+    select segments.statement_id, arg_min(versions.currency, segments.segment_start) as currency
+    from {{ ref('int_billing_segments') }} as segments
+    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+    group by segments.statement_id
+),
+
+needed as (
+    select statement_id from {{ ref('int_billing_periods') }} where is_subscribed
+    union
+    select statement_id from {{ ref('int_lines_corrected') }}
+    union
+    select statement_id from {{ ref('int_credits_applied') }}
+)
+
+select
+    periods.statement_id,
+    periods.account_id,
+    periods.subscription_id,
+    accounts.stripe_customer_id,
+    periods.period,
+    periods.period_start,
+    periods.period_end,
+    coalesce(currencies.currency, version_currencies.currency, accounts.currency) as currency,
+    case when periods.is_closed then 'closed' else 'open' end as status
+from {{ ref('int_billing_periods') }} as periods
+semi join needed using (statement_id)
+anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
+left join currencies using (statement_id)
+left join version_currencies using (statement_id)
+left join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)

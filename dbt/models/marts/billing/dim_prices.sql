@@ -1,0 +1,21 @@
+-- Grain: plan version and charge; key (plan_id, plan_version, charge_key). Source of truth: the
+-- price book's versions that had been published by the as-of time.
+select
+    versions.plan_id,
+    versions.plan_version,
+    charges.charge_key,
+    charges.meter_id,
+    charges.model,
+    charges.properties,
+    versions.currency,
+    versions.valid_from,
+    versions.valid_to,
+    versions.plan_name,
+    charges.where_dimensions,
+    charges.included_quantity,
+    charges.percentage_discount,
+    coalesce(charges.stripe_event_name, meters.stripe_event_name) as stripe_event_name,
+    meters.unit
+from {{ ref('stg_pricebook__versions') }} as versions
+inner join {{ ref('stg_pricebook__charges') }} as charges using (plan_id, plan_version)
+inner join {{ ref('stg_pricebook__meters') }} as meters using (meter_id)

@@ -1,0 +1,28 @@
+-- Grain: one run of a sandbox and one thing about it that a person should know.
+with
+
+issues as (
+    select
+        provider,
+        source_account,
+        sandbox_id,
+        execution_id,
+        min(account_id) as account_id,
+        min(started_at) as started_at,
+        max(ended_at) as ended_at,
+        string_split(issues, ',') as every_issue
+    from {{ ref('int_compute_intervals') }}
+    where issues is not null
+    group by provider, source_account, sandbox_id, execution_id, issues
+)
+
+select
+    unnest(every_issue) as issue,
+    account_id,
+    provider,
+    source_account,
+    sandbox_id,
+    execution_id,
+    started_at,
+    ended_at
+from issues

@@ -1,0 +1,22 @@
+-- Grain: one subscription. billing_anchor is an instant, or a date in the account's time zone.
+with
+
+current_rows as (
+    select *
+    from {{ source('billing_reference', 'subscriptions') }}
+    where {{ from_current_loads() }}
+)
+
+select
+    subscription_id,
+    account_id,
+    plan_id,
+    started_at,
+    ended_at,
+    case when length(billing_anchor) > 10 then cast(billing_anchor as timestamptz) end
+        as billing_anchor_at,
+    case when length(billing_anchor) = 10 then cast(billing_anchor as date) end
+        as billing_anchor_date,
+    spending_cap,
+    coalesce(on_demand, false) as on_demand
+from current_rows

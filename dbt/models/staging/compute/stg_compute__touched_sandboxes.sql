@@ -1,0 +1,37 @@
+{{ config(materialized='table') }}
+-- Grain: one sandbox whose intervals this build must make again: it has records that became known
+-- since the last build, or its last build was unsettled (open at as_of, sized by other sandboxes).
+-- In a full build every sandbox is made again and this table is empty.
+{%- set built = load_relation_of('intermediate', 'int_compute_intervals') %}
+{% if flags.FULL_REFRESH or built is none %}
+select
+    cast(null as varchar) as provider,
+    cast(null as varchar) as source_account,
+    cast(null as varchar) as sandbox_id
+where false
+{%- for source in var('interval_sources') %}
+-- depends_on: {{ ref('stg_' ~ source ~ '__records') }}
+{%- endfor %}
+-- depends_on: {{ ref('stg_ops__run_context') }}
+{% else %}
+with
+
+context as (
+    select * from {{ ref('stg_ops__run_context') }}
+)
+{%- for source in var('interval_sources') %}
+
+select records.provider, records.source_account, records.sandbox_id
+from {{ ref('stg_' ~ source ~ '__records') }} as records
+where
+    records.known_at <= (select context.as_of from context)
+    and (
+        records.load_seq > (select context.previous_load_seq from context)
+        or records.known_at > (select context.previous_as_of from context)
+    )
+union
+{%- endfor %}
+select intervals.provider, intervals.source_account, intervals.sandbox_id
+from {{ built }} as intervals
+where not intervals.is_settled
+{% endif %}

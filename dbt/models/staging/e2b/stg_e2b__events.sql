@@ -1,0 +1,39 @@
+-- Grain: one delivery. An event from before executions had ids belongs to the run that began at the
+-- last start of its sandbox; repeated deliveries of that start change nothing.
+{%- set columns %}
+    load_seq,
+    record_number,
+    known_at,
+    event_id,
+    event_type,
+    team_id as source_account,
+    sandbox_id,
+    template_id,
+    occurred_at,
+    metadata,
+    started_at as reported_start_at,
+    execution_ms,
+    vcpu,
+    memory_mib,
+    set_timeout_at
+{%- endset %}
+select
+    {{ columns }},
+    execution_id
+from {{ source('e2b', 'e2b_events') }}
+where execution_id <> ''
+
+union all
+
+select
+    {{ columns }},
+    'since ' || coalesce(
+        last_value(case when event_type in ('created', 'resumed') then occurred_at end ignore nulls) over (
+            partition by team_id, sandbox_id
+            order by occurred_at, event_type in ('paused', 'killed')
+            range between unbounded preceding and current row
+        )::varchar,
+        'before the first event'
+    ) as execution_id
+from {{ source('e2b', 'e2b_events') }}
+where execution_id = ''

@@ -1,0 +1,214 @@
+-- Grain: one run (execution) of a sandbox, in the shape every interval source has.
+-- In an incremental build it holds only the runs of the sandboxes that new records touch.
+-- The rules, with their reasons: DECISIONS.md, "E2B runs" and "A run without an end".
+with
+
+events as (
+    select events.*
+    from {{ ref('stg_e2b__events') }} as events
+    where events.known_at <= {{ as_of() }}
+    {{ and_touched('events', 'e2b') }}
+),
+
+counted as (
+    select events.*
+    from events
+    anti join {{ ref('stg_e2b__set_aside') }} as set_aside
+        on events.load_seq = set_aside.load_seq and events.record_number = set_aside.record_number
+),
+
+-- A counted run has at most one end, so max() only picks the one value there is.
+runs as (
+    select
+        source_account,
+        sandbox_id,
+        execution_id,
+        min(occurred_at) as first_event_at,
+        min(occurred_at) filter (event_type in ('created', 'resumed')) as begun_at,
+        max(occurred_at) filter (event_type in ('paused', 'killed')) as stopped_at,
+        max(known_at) filter (event_type in ('paused', 'killed')) as known_at,
+        bool_or(event_type = 'paused') as stopped_by_pause,
+        bool_or(event_type = 'checkpointed') as has_checkpoint,
+        max(execution_ms) as execution_ms,
+        max(reported_start_at) as reported_start_at,
+        max(vcpu) as vcpu,
+        max(memory_mib) as memory_mib,
+        max(metadata) as metadata,
+        arg_max(set_timeout_at, occurred_at) as timeout_at
+    from counted
+    group by source_account, sandbox_id, execution_id
+),
+
+begun as (
+    select
+        *,
+        case
+            -- execution_time is exact; the reported start is cut to the second, the event is late.
+            when execution_ms is not null and stopped_at is not null and (not has_checkpoint or begun_at is null)
+                then stopped_at - to_microseconds(execution_ms * 1000)
+            when begun_at is not null then begun_at
+            when stopped_at is not null then reported_start_at
+        end as started_at
+    from runs
+),
+
+in_order as (
+    select
+        *,
+        lead(started_at) over (
+            partition by source_account, sandbox_id order by started_at, execution_id
+        ) as next_started_at
+    from begun
+    where started_at is not null
+    union all
+    select
+        *,
+        cast(null as timestamptz) as next_started_at
+    from begun
+    where started_at is null
+),
+
+-- What the end of a run would have told, told by another run of its sandbox: the last one before it,
+-- else the first one after it.
+told_by_other_runs as (
+    select
+        untold.source_account,
+        untold.sandbox_id,
+        untold.execution_id,
+        arg_min(others.vcpu, others.nearness) filter (others.vcpu is not null) as vcpu,
+        arg_min(others.memory_mib, others.nearness) filter (others.memory_mib is not null) as memory_mib,
+        arg_min(others.metadata, others.nearness) filter (others.metadata is not null) as metadata
+    from (
+        select source_account, sandbox_id, execution_id
+        from begun
+        where memory_mib is null or metadata is null
+    ) as untold
+    inner join (
+        select
+            mine.source_account, mine.sandbox_id, mine.execution_id, theirs.vcpu, theirs.memory_mib, theirs.metadata,
+            row_number() over (
+                partition by mine.source_account, mine.sandbox_id, mine.execution_id
+                order by
+                    theirs.first_event_at > mine.first_event_at,
+                    abs(epoch_us(theirs.first_event_at) - epoch_us(mine.first_event_at)),
+                    theirs.execution_id
+            ) as nearness
+        from begun as mine
+        inner join begun as theirs
+            on mine.source_account = theirs.source_account
+            and mine.sandbox_id = theirs.sandbox_id
+            and mine.execution_id <> theirs.execution_id
+        where mine.memory_mib is null or mine.metadata is null
+    ) as others using (source_account, sandbox_id, execution_id)
+    group by all
+),
+
+ended as (
+    select
+        in_order.* exclude (vcpu, memory_mib, metadata),
+        coalesce(in_order.vcpu, others.vcpu) as vcpu,
+        coalesce(in_order.memory_mib, others.memory_mib) as memory_mib,
+        coalesce(in_order.metadata, others.metadata) as metadata,
+        started_at + to_hours({{ var('e2b_max_session_hours') }}) as session_limit_at,
+        case
+            when started_at is null then coalesce(stopped_at, first_event_at)
+            when stopped_at is not null then least(stopped_at, next_started_at)
+            else greatest(started_at, least(
+                next_started_at,
+                timeout_at,
+                started_at + to_hours({{ var('e2b_max_session_hours') }}),
+                {{ as_of() }}
+            ))
+        end as ended_at
+    from in_order
+    left join told_by_other_runs as others using (source_account, sandbox_id, execution_id)
+),
+
+unsized as (
+    select
+        ended.source_account, ended.sandbox_id, ended.execution_id, ended.started_at,
+        max(events.template_id) as template_id
+    from ended
+    inner join {{ ref('stg_e2b__events') }} as events using (source_account, sandbox_id, execution_id)
+    where ended.memory_mib is null and ended.started_at is not null
+    group by all
+),
+
+-- The size of the last run of the same template that had ended when this one began.
+template_ends as (
+    select source_account, template_id, occurred_at, vcpu, memory_mib
+    from {{ ref('stg_e2b__events') }}
+    semi join unsized using (source_account, template_id)
+    where event_type in ('paused', 'killed') and memory_mib is not null and known_at <= {{ as_of() }}
+),
+
+template_sizes as (
+    select
+        latest.source_account,
+        latest.sandbox_id,
+        latest.execution_id,
+        max(sizes.vcpu) as vcpu,
+        max(sizes.memory_mib) as memory_mib
+    from (
+        select unsized.*, template_ends.occurred_at
+        from unsized
+        asof inner join template_ends
+            on unsized.source_account = template_ends.source_account
+            and unsized.template_id = template_ends.template_id
+            and unsized.started_at >= template_ends.occurred_at
+    ) as latest
+    inner join template_ends as sizes using (source_account, template_id, occurred_at)
+    group by latest.source_account, latest.sandbox_id, latest.execution_id
+),
+
+repeated_ends as (
+    select source_account, sandbox_id, execution_id, count(*)::integer as repeated_deliveries
+    from {{ ref('stg_e2b__set_aside') }}
+    where disposition = 'duplicate' and is_end
+    group by all
+),
+
+labelled as (
+    select
+        *,
+        case
+            when stopped_at is not null and ended_at < stopped_at then 'clamped'
+            when stopped_at is not null then 'observed'
+            when ended_at = next_started_at or ended_at = timeout_at then 'inferred'
+            when ended_at = session_limit_at then 'clamped'
+            else 'open'
+        end as evidence
+    from ended
+)
+
+select
+    'e2b' as provider,
+    labelled.source_account,
+    cast(null as varchar) as account_ref,
+    labelled.metadata,
+    labelled.sandbox_id,
+    labelled.execution_id,
+    cast(null as varchar) as region,
+    coalesce(labelled.started_at, labelled.ended_at) as started_at,
+    labelled.ended_at,
+    coalesce(labelled.vcpu, template_sizes.vcpu) as vcpu,
+    coalesce(labelled.memory_mib, template_sizes.memory_mib) as memory_mib,
+    cast(null as bigint) as disk_mib,
+    cast(null as decimal(18, 6)) as gpu,
+    labelled.evidence,
+    nullif(concat_ws(',',
+        case when labelled.started_at is null then 'start_unknown' end,
+        case when labelled.stopped_at < labelled.started_at then 'ends_before_start' end,
+        case when labelled.stopped_at > labelled.next_started_at then 'overlaps_next_run' end,
+        case when labelled.has_checkpoint then 'checkpointed' end,
+        case when labelled.stopped_at is null then 'end_missing' end,
+        case when coalesce(labelled.memory_mib, template_sizes.memory_mib) is null then 'size_unknown' end
+    ), '') as issues,
+    labelled.known_at,
+    coalesce(repeated_ends.repeated_deliveries, 0) as repeated_deliveries,
+    case when labelled.stopped_by_pause then labelled.next_started_at end as paused_until,
+    -- Unsettled runs change without a record of their own: with the clock, or with other sandboxes.
+    labelled.evidence <> 'open' and labelled.memory_mib is not null as is_settled
+from labelled
+left join template_sizes using (source_account, sandbox_id, execution_id)
+left join repeated_ends using (source_account, sandbox_id, execution_id)

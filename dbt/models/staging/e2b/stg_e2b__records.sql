@@ -1,0 +1,11 @@
+-- Grain: one delivery; what the account of rows (fct_row_dispositions) needs to know of it.
+select
+    load_seq,
+    record_number,
+    known_at,
+    'e2b' as provider,
+    source_account,
+    sandbox_id,
+    execution_id,
+    event_type in ('created', 'resumed', 'paused', 'killed') as carries_time
+from {{ ref('stg_e2b__events') }}

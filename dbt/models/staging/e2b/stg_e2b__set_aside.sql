@@ -1,0 +1,70 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('stg_compute__touched_sandboxes'), ['provider', 'source_account', 'sandbox_id']) }}"
+) }}
+-- Grain: one delivery that must not count: the same event again (the delivery known first counts),
+-- or a second end of a run that had already ended.
+-- Few runs have any, so they are found by counting each run's events and only those are looked into.
+with
+
+events as (
+    select events.*
+    from {{ ref('stg_e2b__events') }} as events
+    where events.known_at <= {{ as_of() }}
+    {{ and_touched('events', 'e2b') }}
+),
+
+repetitive_runs as (
+    select source_account, sandbox_id, execution_id
+    from events
+    group by all
+    having
+        count(*) filter (event_type in ('created', 'resumed')) > 1
+        or count(*) filter (event_type in ('paused', 'killed')) > 1
+        or count(*) filter (event_type = 'updated') > 1
+        or count(*) filter (event_type = 'checkpointed') > 1
+),
+
+deliveries as (
+    select
+        events.*,
+        row_number() over (
+            partition by source_account, sandbox_id, execution_id, event_id
+            order by known_at, content_sha256, record_number
+        ) as delivery
+    from events
+    inner join repetitive_runs using (source_account, sandbox_id, execution_id)
+    inner join {{ ref('stg_landing__loads') }} using (load_seq)
+),
+
+ends as (
+    select
+        *,
+        row_number() over (
+            partition by source_account, sandbox_id, execution_id
+            order by occurred_at, event_type, event_id
+        ) as end_number
+    from deliveries
+    where delivery = 1 and event_type in ('paused', 'killed')
+),
+
+set_aside as (
+    select load_seq, record_number, source_account, sandbox_id, execution_id, event_type, 'duplicate' as disposition
+    from deliveries
+    where delivery > 1
+    union all
+    select load_seq, record_number, source_account, sandbox_id, execution_id, event_type, 'not_billable' as disposition
+    from ends
+    where end_number > 1
+)
+
+select
+    'e2b' as provider,
+    source_account,
+    sandbox_id,
+    execution_id,
+    load_seq,
+    record_number,
+    disposition,
+    event_type in ('paused', 'killed') as is_end
+from set_aside

@@ -1,0 +1,11 @@
+-- Grain: one row of an intervals/ file; what the account of rows needs to know of it.
+select
+    load_seq,
+    record_number,
+    known_at,
+    provider,
+    source_account,
+    sandbox_id,
+    execution_id,
+    true as carries_time
+from {{ ref('stg_generic__intervals_told') }}

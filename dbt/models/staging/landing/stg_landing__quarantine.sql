@@ -1,0 +1,7 @@
+select
+    load_seq,
+    source,
+    file,
+    record_number,
+    reason
+from {{ source('ops', 'quarantine') }}

@@ -1,0 +1,8 @@
+select
+    run_id,
+    as_of,
+    previous_as_of,
+    previous_load_seq,
+    pricebook_changed,
+    rebuild_rating
+from {{ source('ops', 'run_context') }}

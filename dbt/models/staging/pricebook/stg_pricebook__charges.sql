@@ -1,0 +1,19 @@
+-- Grain: one charge of a plan version, published or not.
+select
+    plan_id,
+    plan_version,
+    charge_key,
+    charge_order,
+    meter_id,
+    coalesce(where_dimensions, '{}') as where_dimensions,
+    stripe_event_name,
+    cast(coalesce(included_quantity, 0) as decimal(38, 12)) as included_quantity,
+    model,
+    properties,
+    cast(percentage_discount as decimal(38, 18)) as percentage_discount,
+    transform_operation,
+    cast(transform_factor as decimal(38, 18)) as transform_factor,
+    transform_rounding,
+    coalesce(zero_usage, 'charge_first_tier_flat') as zero_usage
+from {{ source('pricebook', 'pricebook_charges') }}
+where {{ from_current_loads() }}

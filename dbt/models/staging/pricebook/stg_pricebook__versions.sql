@@ -1,0 +1,30 @@
+-- Grain: one plan version that had been published by the as-of time; it is in force from valid_from
+-- until the next published version of its plan.
+with
+
+published as (
+    select
+        plan_id,
+        plan_name,
+        plan_version,
+        valid_from,
+        published_at,
+        lower(currency) as currency,
+        interval as billing_interval,
+        cast(coalesce(base_amount, 0) as decimal(38, 18)) as base_amount,
+        cast(coalesce(annual_discount_percent, 0) as decimal(38, 18)) as annual_discount_percent,
+        cast(minimum_amount as decimal(38, 18)) as minimum_amount,
+        cast(maximum_amount as decimal(38, 18)) as maximum_amount,
+        cast(included_amount as decimal(38, 18)) as included_amount,
+        cast(threshold_amount as decimal(38, 18)) as threshold_amount,
+        max_concurrent_sandboxes,
+        limits,
+        alerts_percent
+    from {{ source('pricebook', 'pricebook_versions') }}
+    where {{ from_current_loads() }} and published_at <= {{ as_of() }}
+)
+
+select
+    *,
+    lead(valid_from) over (partition by plan_id order by valid_from) as valid_to
+from published

@@ -1,0 +1,7 @@
+{#- Fails for every combination of `columns` that more than one row has: the key of a table without a single-column one. -#}
+{% test unique_combination(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+group by all
+having count(*) > 1
+{% endtest %}

@@ -1,0 +1,6 @@
+{{ config(meta={"dagster": {"ref": {"name": "stg_accounts__subscriptions"}}}) }}
+-- A running subscription to a plan of which no version is published would be billed nothing.
+select subscriptions.subscription_id, subscriptions.plan_id
+from {{ ref('stg_accounts__subscriptions') }} as subscriptions
+anti join {{ ref('stg_pricebook__versions') }} as versions using (plan_id)
+where subscriptions.started_at <= {{ as_of() }}
