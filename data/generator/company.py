@@ -146,13 +146,13 @@ _PLANTED_E2B = Habits(pauses=0, contained=True, exact_starts=True)
 # slug, name, zone, plan, habits. Some names are hostile on purpose, to reports and to CSV.
 # fmt: off
 _ACCOUNTS = [
-    Account("halvorsen", "Halvorsen Genomics AS", "Europe/Berlin", "enterprise", _ENTERPRISE,
-            plants="decimal_gigabytes"),
+    Account("halvorsen", "Halvorsen Genomics AS", "Europe/Berlin", "enterprise", _ENTERPRISE),
     Account("meridian", "Meridian Underwriting, Inc.", "America/Los_Angeles", "enterprise",
             replace(_ENTERPRISE, services=(8192, 8192))),
     Account("sunaba", "東京サンドボックス株式会社", "Asia/Tokyo", "enterprise",
             replace(_ENTERPRISE, api=False, artifacts=False)),
-    Account("kestrel", "Kestrel & Vane", "UTC", "enterprise", _ENTERPRISE),
+    Account("kestrel", "Kestrel & Vane", "UTC", "enterprise", _ENTERPRISE,
+            plants="decimal_gigabytes"),
     Account("kisan", "Bharat Kisan Data Pvt. Ltd.", "Asia/Kolkata", "enterprise",
             replace(_ENTERPRISE, services=(4096, 8192), api=False, artifacts=False)),
     Account("boldtype", "<b>Bold Type</b> Studios", "UTC", "enterprise",
