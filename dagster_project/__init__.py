@@ -1,0 +1,1 @@
+"""Orchestration: the Dagster definitions, the command line and the write side of the outside world."""

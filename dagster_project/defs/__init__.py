@@ -1,0 +1,1 @@
+"""The assets, checks, jobs and schedules, one folder a concept."""

@@ -1,0 +1,1 @@
+"""Approvals, pushes to Stripe and reconciliation, by billing month."""

@@ -1,0 +1,1 @@
+"""Raw tables: what the landing zone and the ledger hold."""

@@ -1,0 +1,1 @@
+"""Expectations on newly loaded raw records."""

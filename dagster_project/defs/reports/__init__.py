@@ -1,0 +1,1 @@
+"""Published marts, the run's summary and the exports."""

@@ -1,0 +1,91 @@
+"""Expectations on raw records, asked only about what was loaded since they last passed.
+
+Great Expectations takes seconds to start; a run without new records keeps the stored results.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from dagster_project.lib import check_results, pipeline, progress
+from dagster_project.lib.check_results import CheckResult
+from ingest.expectations import ExpectationOutcome, Rule, e2b, opencomputer, validate
+from ingest.settings import Settings
+
+
+@dataclass(frozen=True)
+class RawSuite:
+    """The expectations on one raw asset: their module, the source of the loads, and the rules."""
+
+    module: str
+    asset: str
+    source: str
+    rules: Sequence[Rule]
+
+
+SUITES = (
+    RawSuite("e2b", "e2b_events", "e2b", e2b.SUITE.rules),
+    RawSuite(
+        "opencomputer",
+        "opencomputer_scale_events",
+        "opencomputer/scale_events",
+        opencomputer.SUITE.rules,
+    ),
+)
+ASSET_OF_CHECK = {rule.name: suite.asset for suite in SUITES for rule in suite.rules}
+
+_CREATE = """
+    create table if not exists ops.validated (source VARCHAR NOT NULL, load_seq INTEGER NOT NULL)
+"""
+
+
+def validate_new(settings: Settings, *, run_id: str) -> list[CheckResult]:
+    """Validate the loads since each suite last passed, and give the latest result of every rule.
+
+    The results are stored. Loads of a suite that fails are validated again by the next run.
+    """
+    with pipeline.warehouse(settings) as con:
+        con.execute(_CREATE)
+        new = {suite: loads for suite in SUITES if (loads := _new_loads(con, suite))}
+    if new:
+        with progress.current().stage("validate"):
+            loads = sorted(load for found in new.values() for load in found)
+            outcomes = validate(settings, loads, [suite.module for suite in new])
+        results = {outcome.name: _result(outcome) for outcome in outcomes}
+        with pipeline.warehouse(settings) as con:
+            check_results.record(con, results.values(), run_id=run_id, checked_at=settings.now)
+            for suite, found in new.items():
+                if not any(results[rule.name].stops for rule in suite.rules):
+                    con.execute("delete from ops.validated where source = ?", [suite.source])
+                    con.execute(
+                        "insert into ops.validated values (?, ?)", [suite.source, max(found)]
+                    )
+    with pipeline.warehouse(settings, read_only=True) as con:
+        return [item for item in check_results.stored(con) if item.check_name in ASSET_OF_CHECK]
+
+
+def _new_loads(con: duckdb.DuckDBPyConnection, suite: RawSuite) -> list[int]:
+    rows = con.execute(
+        """
+        select load_seq from ops.loads
+        where source = $source and load_seq > (
+            select coalesce(max(load_seq), 0) from ops.validated where source = $source)
+        order by load_seq
+        """,
+        {"source": suite.source},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _result(outcome: ExpectationOutcome) -> CheckResult:
+    places = ", ".join(f"{file} record {number}" for file, number in outcome.sample[:3])
+    detail = f"{outcome.detail}; {places}" if places else outcome.detail
+    return CheckResult(
+        check_name=outcome.name,
+        asset=outcome.table,
+        passed=outcome.passed,
+        blocking=outcome.blocking,
+        failing_rows=outcome.failing_rows,
+        detail="" if outcome.passed else detail,
+    )

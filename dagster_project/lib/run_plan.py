@@ -1,0 +1,293 @@
+"""What a run has to do: compare what is stored now with what the last successful build saw.
+
+Loading decides nothing. After it, everything a build depends on is reduced to digests (`Inputs`),
+compared with those of the last successful build (`ops.builds`), and the answer (`Plan`) is written
+to `ops.run_context`, which the dbt models read.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+
+import duckdb
+
+from dagster_project.lib.tables import table_digest
+from ingest.errors import CheckFailed
+from ingest.schema import LEDGER_TABLES
+from reports.publish import Build
+
+# Content that decides which account usage belongs to: when it changes, all usage is built again.
+_USAGE_REFERENCES = ("accounts", "account_links")
+# Content that decides what usage costs: when it changes, everything is rated again.
+_RATING_REFERENCES = ("pricebook", "subscriptions", "credits")
+
+_TABLES = (
+    """
+    create table if not exists ops.builds (
+        build_seq INTEGER NOT NULL, run_id VARCHAR NOT NULL, as_of TIMESTAMPTZ NOT NULL,
+        load_seq INTEGER NOT NULL, inputs VARCHAR NOT NULL, built_at TIMESTAMPTZ NOT NULL)
+    """,
+    # The attempt under way or broken off; empty after a successful build.
+    """
+    create table if not exists ops.build_attempt (
+        as_of TIMESTAMPTZ NOT NULL, inputs VARCHAR NOT NULL, rebuild_usage BOOLEAN NOT NULL)
+    """,
+    # Beside what ingest declares: the models that measure need to know when a meter may differ.
+    "alter table ops.run_context add column if not exists pricebook_changed BOOLEAN",
+    # One row: the build whose marts are published.
+    "create table if not exists ops.published_build (build_seq INTEGER NOT NULL)",
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything the marts depend on. The digests are hexadecimal texts."""
+
+    as_of: datetime
+    load_seq: int
+    loads: str
+    usage_references: str
+    rating_references: str
+    pricebook: str
+    ledger: str
+    code: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"as_of": self.as_of.isoformat()}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Inputs":
+        """Read `to_json`; a digest that an older version did not keep counts as changed."""
+        stored = json.loads(text)
+        values = {each.name: stored.get(each.name, "") for each in fields(cls)}
+        return cls(**(values | {"as_of": datetime.fromisoformat(stored["as_of"])}))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A build that was begun and did not succeed: the warehouse may hold parts of it."""
+
+    inputs: Inputs
+    rebuild_usage: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this run will do.
+
+    nothing_new: the last build already answers for these inputs; dbt need not run.
+    previous_load_seq: loads up to this one are in the usage tables (0: none).
+    pricebook_changed: the meters may measure something else than in the last build.
+    reason: why usage or rating is built again, in words; empty for an incremental run.
+    """
+
+    run_id: str
+    inputs: Inputs
+    previous_as_of: datetime | None
+    previous_load_seq: int
+    rebuild_usage: bool
+    rebuild_rating: bool
+    pricebook_changed: bool
+    nothing_new: bool
+    reason: str
+
+
+def decide(
+    run_id: str,
+    inputs: Inputs,
+    previous: Inputs | None,
+    attempt: Attempt | None,
+    *,
+    full_refresh: bool,
+    marts_present: bool,
+) -> Plan:
+    """Choose between doing nothing, an incremental build and a rebuild. Pure."""
+    usage_reason = _usage_reason(inputs, previous, attempt, full_refresh)
+    rating_reason = usage_reason or _rating_reason(inputs, previous, attempt)
+    nothing_new = previous == inputs and attempt is None and marts_present and not full_refresh
+    return Plan(
+        run_id=run_id,
+        inputs=inputs,
+        previous_as_of=previous.as_of if previous else None,
+        previous_load_seq=previous.load_seq if previous else 0,
+        rebuild_usage=bool(usage_reason),
+        rebuild_rating=bool(rating_reason),
+        pricebook_changed=previous is None
+        or inputs.pricebook != previous.pricebook
+        or (attempt is not None and inputs.pricebook != attempt.inputs.pricebook),
+        nothing_new=nothing_new,
+        reason=rating_reason,
+    )
+
+
+def _usage_reason(
+    inputs: Inputs, previous: Inputs | None, attempt: Attempt | None, full_refresh: bool
+) -> str:
+    if full_refresh:
+        return "a full refresh was asked for"
+    if previous is None:
+        return "no earlier build"
+    if inputs.code != previous.code:
+        return "the models changed"
+    if inputs.usage_references != previous.usage_references:
+        return "accounts or account links changed"
+    if inputs.as_of < previous.as_of:
+        return f"as of {_text(inputs.as_of)}, before the last build's {_text(previous.as_of)}"
+    if attempt is not None and (
+        attempt.rebuild_usage
+        or attempt.inputs.code != inputs.code
+        or attempt.inputs.as_of > inputs.as_of
+    ):
+        return "a rebuild was broken off"
+    return ""
+
+
+def _rating_reason(inputs: Inputs, previous: Inputs | None, attempt: Attempt | None) -> str:
+    if previous is None or inputs.rating_references != previous.rating_references:
+        return "price book, subscriptions or credits changed"
+    if inputs.as_of != previous.as_of:
+        return "the clock moved"
+    if inputs.ledger != previous.ledger:
+        return "the ledger changed"
+    if attempt is not None:
+        return "a build was broken off"
+    return ""
+
+
+def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -> Inputs:
+    """Reduce the loaded landing zone and the imported ledger to digests."""
+    return Inputs(
+        as_of=as_of.astimezone(UTC),
+        load_seq=_max_load_seq(con),
+        loads=_loads_digest(con, None),
+        usage_references=_loads_digest(con, _USAGE_REFERENCES),
+        rating_references=_loads_digest(con, _RATING_REFERENCES),
+        pricebook=_loads_digest(con, ("pricebook",)),
+        ledger="".join(table_digest(con, name).digest for name in sorted(LEDGER_TABLES)),
+        code=code,
+    )
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables that remember builds."""
+    for statement in _TABLES:
+        con.execute(statement)
+
+
+def last_build(con: duckdb.DuckDBPyConnection) -> Inputs | None:
+    """What the last successful build saw, or None."""
+    row = con.execute("select inputs from ops.builds order by build_seq desc limit 1").fetchone()
+    return Inputs.from_json(row[0]) if row else None
+
+
+def last_build_seq(con: duckdb.DuckDBPyConnection) -> int:
+    """The running number of the last successful build; 0 when there is none."""
+    row = con.execute("select coalesce(max(build_seq), 0) from ops.builds").fetchone()
+    return int(row[0]) if row else 0
+
+
+def last_build_shown(con: duckdb.DuckDBPyConnection) -> Build:
+    """The last successful build as its publication names it; there must be one."""
+    row = con.execute(
+        "select build_seq, run_id, as_of from ops.builds order by build_seq desc limit 1"
+    ).fetchone()
+    if row is None:
+        raise CheckFailed("no build has succeeded yet; run `meterhouse run`")
+    return Build(row[0], row[1], row[2], _loads_digest(con, ("pricebook",)))
+
+
+def last_build_is_published(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the marts of the last successful build were published to the end."""
+    row = con.execute("select max(build_seq) from ops.published_build").fetchone()
+    return row is not None and row[0] is not None and row[0] == last_build_seq(con)
+
+
+def record_publication(con: duckdb.DuckDBPyConnection) -> None:
+    """Remember that the last successful build is what readers see."""
+    con.execute("delete from ops.published_build")
+    con.execute("insert into ops.published_build values (?)", [last_build_seq(con)])
+
+
+def broken_attempt(con: duckdb.DuckDBPyConnection) -> Attempt | None:
+    """The build that was begun after the last successful one and did not succeed, or None."""
+    row = con.execute("select inputs, rebuild_usage from ops.build_attempt").fetchone()
+    return Attempt(Inputs.from_json(row[0]), bool(row[1])) if row else None
+
+
+def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Store the plan where the dbt models read it, and mark the attempt unless nothing is to do."""
+    con.execute("begin")
+    con.execute("delete from ops.run_context")
+    con.execute(
+        """
+        insert into ops.run_context
+            (run_id, as_of, previous_as_of, previous_load_seq, rebuild_usage, rebuild_rating,
+             pricebook_changed)
+        values (?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            plan.run_id,
+            plan.inputs.as_of,
+            plan.previous_as_of,
+            plan.previous_load_seq,
+            plan.rebuild_usage,
+            plan.rebuild_rating,
+            plan.pricebook_changed,
+        ],
+    )
+    if not plan.nothing_new:
+        con.execute("delete from ops.build_attempt")
+        con.execute(
+            "insert into ops.build_attempt values (?, ?, ?)",
+            [plan.inputs.as_of, plan.inputs.to_json(), plan.rebuild_usage],
+        )
+    con.execute("commit")
+
+
+def record_build(con: duckdb.DuckDBPyConnection, plan: Plan, built_at: datetime) -> None:
+    """Remember a build whose blocking checks all passed."""
+    con.execute("begin")
+    con.execute(
+        """
+        insert into ops.builds
+        select coalesce(max(build_seq), 0) + 1, ?, ?, ?, ?, ? from ops.builds
+        """,
+        [
+            plan.run_id,
+            plan.inputs.as_of,
+            plan.inputs.load_seq,
+            plan.inputs.to_json(),
+            built_at,
+        ],
+    )
+    con.execute("delete from ops.build_attempt")
+    con.execute("commit")
+
+
+def _max_load_seq(con: duckdb.DuckDBPyConnection) -> int:
+    row = con.execute("select coalesce(max(load_seq), 0) from ops.loads").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _loads_digest(con: duckdb.DuckDBPyConnection, sources: tuple[str, ...] | None) -> str:
+    # File names stay out where only content matters; every load's standing is part of the whole.
+    if sources is None:
+        query = """
+            select md5(string_agg(line, chr(10) order by line)) from (
+                select concat_ws('|', load_seq, source, file, content_sha256, is_current) as line
+                from ops.loads)
+        """
+        row = con.execute(query).fetchone()
+    else:
+        query = """
+            select md5(string_agg(source || '|' || content_sha256, chr(10)
+                                  order by source, content_sha256))
+            from ops.loads
+            where is_current and list_contains(?, source)
+        """
+        row = con.execute(query, [list(sources)]).fetchone()
+    return (row[0] if row else None) or ""
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,118 @@
+"""What is loaded, built, approved, pushed and failing, without changing anything."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import duckdb
+
+from dagster_project.lib import check_results
+from dagster_project.lib.billing import rows_of
+from dagster_project.lib.paths import HomeLayout
+from dagster_project.lib.tables import table_exists
+from ingest.errors import UsageError
+from ingest.settings import Settings
+from ingest.warehouse import connect
+from reports.marts import open_marts
+from reports.summary import json_rows
+
+_LOADS = """
+    select source, count(*) as files, sum(records)::bigint as records,
+           sum(quarantined)::bigint as quarantined
+    from ops.loads group by source order by source
+"""
+_QUARANTINE = """
+    select source, reason, count(*) as rows from ops.quarantine group by all order by all
+"""
+_STATEMENTS = """
+    select period, status, currency, count(*) as statements, sum(total_minor)::bigint as total_minor
+    from marts.fct_statements group by all order by period, status, currency
+"""
+_PUSHES = "select state, count(*) as meter_events from ops.pushes group by state order by state"
+
+
+def read_status(settings: Settings) -> dict[str, Any]:
+    """Everything the status command says, JSON-ready. Waits for nobody.
+
+    While a run has the warehouse, loads and checks are those of the published marts.
+    """
+    layout = HomeLayout(settings.home)
+    found: dict[str, Any] = {
+        "home": str(settings.home),
+        "run_under_way": False,
+        "loads": [],
+        "quarantine": [],
+        "last_build": None,
+        "failing_checks": [],
+        "published": None,
+        "statements": [],
+        "pushes": [],
+    }
+    if layout.marts_database.exists():
+        with open_marts(layout.marts_database) as con:
+            _read_operations(con, found)
+            found["published"] = json_rows(rows_of(con, "select * from ops.build"))[0]
+            found["statements"] = rows_of(con, _STATEMENTS)
+    if settings.warehouse_path.exists():
+        try:
+            con = connect(settings, read_only=True)
+        except UsageError:
+            found["run_under_way"] = True
+            return found
+        try:
+            _read_operations(con, found)
+        finally:
+            con.close()
+    return found
+
+
+def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The status as plain lines for people."""
+    yield f"Home: {found['home']}"
+    if found["run_under_way"]:
+        yield "A run is under way: what follows is what it last published"
+    if not found["loads"]:
+        yield "Nothing is loaded yet; run `meterhouse run`"
+        return
+    yield "Loads"
+    for row in found["loads"]:
+        yield (
+            f"  {row['source']}: {row['files']} files, {row['records']} records, "
+            f"{row['quarantined']} in quarantine"
+        )
+    for row in found["quarantine"]:
+        yield f"  quarantine, {row['source']}: {row['reason']}: {row['rows']}"
+    build = found["last_build"]
+    yield f"Last build: as of {build['as_of']}, run {build['run_id']}" if build else "No build yet"
+    published = found["published"]
+    yield f"Published: as of {published['as_of']}" if published else "Nothing is published yet"
+    for row in found["statements"]:
+        yield (
+            f"  statements {row['period']} {row['status']}: {row['statements']}, "
+            f"{row['total_minor']} {row['currency']} minor units"
+        )
+    for row in found["pushes"]:
+        yield f"  meter events {row['state']}: {row['meter_events']}"
+    yield f"Failing checks: {len(found['failing_checks'])}"
+    for row in found["failing_checks"]:
+        yield f"  {'blocking' if row['blocking'] else 'warning'}: {row['about']}"
+
+
+def _read_operations(con: duckdb.DuckDBPyConnection, found: dict[str, Any]) -> None:
+    found["loads"] = rows_of(con, _LOADS)
+    found["quarantine"] = rows_of(con, _QUARANTINE)
+    if table_exists(con, "ops", "pushes"):
+        found["pushes"] = rows_of(con, _PUSHES)
+    found["failing_checks"] = [
+        {
+            "check_name": result.check_name,
+            "asset": result.asset,
+            "blocking": result.blocking,
+            "failing_rows": result.failing_rows,
+            "about": result.describe(),
+        }
+        for result in check_results.failing(con, blocking_only=False)
+    ]
+    table = "ops.builds" if table_exists(con, "ops", "builds") else "ops.build"
+    if table_exists(con, "ops", table.split(".")[1]):
+        builds = rows_of(con, f"select run_id, as_of from {table} order by build_seq desc limit 1")
+        found["last_build"] = json_rows(builds)[0] if builds else None

@@ -1,0 +1,1 @@
+"""From the published marts to what people and other programs read."""

@@ -1,0 +1,1 @@
+"""Flat files of usage and charges with a manifest that proves them."""

@@ -1,0 +1,226 @@
+"""The command line as a person uses it, on a landing zone small enough to compute by hand."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.marts import open_marts
+from tests.conftest import Cli
+from tests.small_landing import NOW, plant_contradiction, write_small_landing
+
+pytestmark = pytest.mark.e2e
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a landing zone and a home after one run; copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("built")
+    write_small_landing(folder / "landing")
+    answer = subprocess.run(
+        [
+            *(sys.executable, "-m", "dagster_project.cli", "run", "--json"),
+            *("--landing", str(folder / "landing"), "--home", str(folder / "home")),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=540,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env=_environment(),
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    (folder / "answer.json").write_text(answer.stdout)
+    return folder
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("METERHOUSE_", "STRIPE_"))}
+    return kept | {"METERHOUSE_NOW": NOW}
+
+
+@pytest.fixture
+def here(built: Path, tmp_path: Path) -> Path:
+    """A copy of the built folder."""
+    folder = tmp_path / "copy"
+    shutil.copytree(built, folder, symlinks=True)
+    return folder
+
+
+@pytest.fixture
+def command(here: Path, run_cli: Cli) -> Command:
+    def run(name: str, *args: str | Path, **environment: str) -> Any:
+        where = ("--landing", here / "landing", "--home", here / "home")
+        return run_cli(name, *args, *where, **environment)
+
+    return run
+
+
+def _rows(here: Path, query: str) -> list[tuple[Any, ...]]:
+    with open_marts(here / "home" / "marts.duckdb") as con:
+        return con.execute(query).fetchall()
+
+
+def _digests(answer: dict[str, Any]) -> dict[str, str]:
+    return {name: found["digest"] for name, found in answer["marts"]["tables"].items()}
+
+
+def test_the_first_run_is_right_to_the_cent(built: Path) -> None:
+    """An hour at 0.0001 a second and three requests at 0.50: 0.36 + 1.50; ten requests: 5.00."""
+    answer = json.loads((built / "answer.json").read_text())
+    waiting = {row["account_id"]: row["total_minor"] for row in answer["approvals_waiting"]}
+    assert waiting == {"acct_one": 186, "acct_two": 500}
+    usage = {row["meter_id"]: Decimal(row["quantity"]) for row in answer["usage"]}
+    assert usage == {"api_requests": Decimal(13), "sandbox_seconds": Decimal(3600)}
+    loads = sum(row["records"] for row in answer["loads"])
+    assert sum(row["rows"] for row in answer["rows"]) == loads
+    assert answer["discrepancies"] == []
+    assert set(answer["seconds"]) >= {"load", "build", "publish"}
+    assert {path.stem for path in (built / "home" / "marts").glob("*.parquet")} == set(
+        answer["marts"]["tables"]
+    )
+
+
+def test_a_second_run_finds_nothing_new(here: Path, command: Command) -> None:
+    before = (here / "home" / "marts.duckdb").stat().st_ino
+    answer = command("run", "--json")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["run"]["nothing_new"]
+    assert "build" not in found["seconds"]
+    assert _digests(found) == _digests(json.loads((here / "answer.json").read_text()))
+    assert (here / "home" / "marts.duckdb").stat().st_ino == before
+
+
+def test_late_usage_is_added_and_equals_a_full_refresh(here: Path, command: Command) -> None:
+    late = here / "landing" / "quantities" / "late.csv"
+    late.write_text(
+        "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
+        "q9,acct_two,api_requests,1,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
+    )
+    added = command("run", "--json")
+    assert added.returncode == 0, added.stderr
+    found = json.loads(added.stdout)
+    waiting = {row["account_id"]: row["total_minor"] for row in found["approvals_waiting"]}
+    assert waiting == {"acct_one": 186, "acct_two": 550}
+    rebuilt = command("run", "--full-refresh", "--json")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert _digests(json.loads(rebuilt.stdout)) == _digests(found)
+
+
+def test_approve_push_and_export(here: Path, command: Command) -> None:
+    """The way of a month: approved, put into the outbox, exported; each visible in the marts."""
+    early = command("approve", "--period", "2026-09", "--by", "Ann")
+    assert early.returncode == 2
+    assert "is open until 2026-10-01T00:00:00Z" in early.stderr
+    unknown = command("approve", "--period", "2026-08", "--by", "Ann", "--account", "nobody")
+    assert unknown.returncode == 2
+    assert "nobody" in unknown.stderr
+
+    one = command(
+        "approve", "--period", "2026-08", "--by", "Ann", "--account", "acct_one", "--json"
+    )
+    assert one.returncode == 0, one.stderr
+    (approved,) = json.loads(one.stdout)["approved"]
+    assert (approved["account_id"], approved["total_minor"]) == ("acct_one", 186)
+    statuses = "select account_id, status from marts.fct_statements where period = '2026-08'"
+    assert dict(_rows(here, statuses)) == {"acct_one": "approved", "acct_two": "closed"}
+    assert _rows(here, "select approved_by from ops.approvals") == [("Ann",)]
+
+    dry = command("push", "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    assert json.loads(dry.stdout)["planned"] == 2
+    assert not (here / "home" / "outbox").exists()
+    pushed = command("push", "--period", "2026-08")
+    assert pushed.returncode == 0, pushed.stderr
+    assert "STRIPE_SECRET_KEY is not set, nothing was sent" in pushed.stdout
+    assert list((here / "home" / "outbox").iterdir())
+
+    out = here / "out"
+    exported = command(
+        "export", "charges", "--from", "2026-08-01", "--to", "2026-09-01", "--out", out, "--json"
+    )
+    assert exported.returncode == 0, exported.stderr
+    manifest = json.loads(exported.stdout)
+    assert manifest["files"][0]["rows"] == 3
+    assert manifest["control_totals"][0]["amount_minor"] == 686
+    assert json.loads((out / "manifest.json").read_text())["files"] == manifest["files"]
+
+    status = command("status", "--json")
+    assert status.returncode == 0
+    assert json.loads(status.stdout)["failing_checks"] == []
+
+
+def test_a_failing_check_stops_the_run_and_keeps_the_marts(here: Path, command: Command) -> None:
+    """Two different events under one id: no marts, no approval, no push, until it is settled."""
+    published = (here / "home" / "marts.duckdb").stat().st_ino
+    bad = plant_contradiction(here / "landing")
+    stopped = command("run", "--json")
+    assert stopped.returncode == 1
+    assert stopped.stderr.count("\n") == 1
+    assert "e2b_event_id_means_one_event" in stopped.stderr
+    assert "2 failing rows" in stopped.stderr
+    assert bad.name in stopped.stderr
+    assert json.loads(stopped.stdout)["exit_code"] == 1
+    assert (here / "home" / "marts.duckdb").stat().st_ino == published
+
+    for refused in (
+        command("approve", "--period", "2026-08", "--by", "Ann"),
+        command("push", "--period", "2026-08"),
+    ):
+        assert refused.returncode == 1
+        assert "e2b_event_id_means_one_event" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    assert not (here / "home" / "ledger.sqlite").exists()
+    status = json.loads(command("status", "--json").stdout)
+    assert [check["check_name"] for check in status["failing_checks"]] == [
+        "e2b_event_id_means_one_event"
+    ]
+
+
+def test_a_reader_holds_the_marts_through_a_whole_run(here: Path, command: Command) -> None:
+    """Nobody reading waits for a run, blocks it, or sees half of it."""
+    reader = subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            "import sys, duckdb; con = duckdb.connect(sys.argv[1], read_only=True)\n"
+            "q = 'select sum(quantity) from marts.marts.fct_usage_daily'\n"
+            "for _ in sys.stdin: print(con.execute(q).fetchone()[0], flush=True)",
+            str(here / "home" / "marts.duckdb"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    try:
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        first = reader.stdout.readline()
+        (here / "landing" / "quantities" / "more.csv").write_text(
+            "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
+            "q9,acct_two,api_requests,1,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
+        )
+        answer = command("run")
+        assert answer.returncode == 0, answer.stderr
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == first
+        now = _rows(here, "select sum(quantity) from marts.fct_usage_daily")[0][0]
+        assert now == Decimal(first) + 1
+    finally:
+        reader.stdin.close()
+        reader.stdout.close()
+        reader.wait(timeout=60)

@@ -1,0 +1,149 @@
+"""dbt's own statements, run again without dbt.
+
+A build of a small world is a hundred short statements, but dbt needs many seconds of Python to say
+them. What it says depends on three things only: whether the warehouse is new, built anew or built
+on, and the literal of the as-of. So the first build of each kind in a test session is dbt's own,
+data tests included; its statements are kept, and later builds of that kind execute them again with
+their own as-of. `test_as_of.py` holds that both ways give the same marts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dagster_project.lib import dbt_build
+from dagster_project.lib.dbt_build import DbtOutcome, NodeResult
+from dagster_project.lib.paths import DBT_PROJECT, HomeLayout
+from dagster_project.lib.tables import table_exists
+
+# A null shows elsewhere too; leaving these tests out of the repeated builds halves their time.
+LEFT_OUT = ("test_name:not_null", "test_name:accepted_values", "test_name:relationships")
+
+
+@dataclass(frozen=True)
+class _Statement:
+    node: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class _Script:
+    """One kind of build: its statements, and the result of each node as dbt gave it."""
+
+    statements: tuple[_Statement, ...]
+    nodes: tuple[NodeResult, ...]
+    as_of: str
+
+
+class RecordedDbt:
+    """Takes the place of `run_dbt` in the pipeline."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[str, _Script] = {}
+
+    def run(
+        self,
+        layout: HomeLayout,
+        *,
+        warehouse: Path,
+        full_refresh: bool = False,
+        select: Sequence[str] = (),
+        threads: int | None = None,
+        on_node: Callable[[str, int, int], None] | None = None,
+        project: Path = DBT_PROJECT,
+    ) -> DbtOutcome:
+        """Build like `run_dbt`: by dbt when this kind of build is new, else by its statements."""
+        with duckdb.connect(str(warehouse)) as con:
+            kind = "full" if full_refresh else "incremental"
+            if not table_exists(con, "intermediate", "int_compute_intervals"):
+                kind = "fresh"
+            as_of = _as_of(con)
+        script = self._scripts.get(kind)
+        if script is None:
+            outcome, script = self._record(layout, warehouse, as_of, full_refresh=full_refresh)
+            if outcome.error is None and not outcome.stopping:
+                self._scripts[kind] = script
+            return outcome
+        return _play(script, warehouse, as_of)
+
+    def _record(
+        self, layout: HomeLayout, warehouse: Path, as_of: str, *, full_refresh: bool
+    ) -> tuple[DbtOutcome, _Script]:
+        statements: list[_Statement] = []
+        listen = dbt_build._Listener.__call__
+
+        def overhear(listener: Any, event: Any) -> None:
+            if event.info.name == "SQLQuery":
+                statements.append(_Statement(event.data.node_info.unique_id, event.data.sql))
+            listen(listener, event)
+
+        arguments = dbt_build.build_dbt_args
+        left_out = [word for name in LEFT_OUT for word in ("--exclude", name)]
+        dbt_build._Listener.__call__ = overhear  # type: ignore[method-assign]
+        dbt_build.build_dbt_args = lambda *a, **k: [*arguments(*a, **k), *left_out]
+        try:
+            outcome = dbt_build.run_dbt(layout, warehouse=warehouse, full_refresh=full_refresh)
+        finally:
+            dbt_build._Listener.__call__ = listen  # type: ignore[method-assign]
+            dbt_build.build_dbt_args = arguments
+        kept = tuple(each for each in statements if is_change(each.sql) or is_question(each.sql))
+        return outcome, _Script(kept, outcome.nodes, as_of)
+
+
+def _play(script: _Script, warehouse: Path, as_of: str) -> DbtOutcome:
+    then, now = f"timestamptz '{script.as_of}'", f"timestamptz '{as_of}'"
+    results = {node.unique_id: node for node in script.nodes}
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute("set threads = 1")
+        con.execute("create schema if not exists staging")
+        con.execute("create schema if not exists intermediate")
+        con.execute("create schema if not exists marts")
+        for statement in script.statements:
+            sql = statement.sql.replace(then, now)
+            try:
+                found = con.execute(sql)
+            except duckdb.Error as error:
+                raise AssertionError(f"{statement.node}: {error}\n{sql}") from error
+            if is_question(sql):
+                results[statement.node] = _tested(results[statement.node], found.fetchone())
+    return DbtOutcome(tuple(results.values()))
+
+
+def _tested(node: NodeResult, answer: tuple[Any, ...] | None) -> NodeResult:
+    failures, warns, fails = answer if answer is not None else (0, False, False)
+    if fails and node.severity == "error":
+        status = "fail"
+    else:
+        status = "warn" if warns else "pass"
+    return replace(node, status=status, failures=failures, message=f"{failures} rows")
+
+
+def is_change(sql: str) -> bool:
+    """Whether a statement makes or fills a relation; transactions are left out."""
+    word = _without_comments(sql).partition(" ")[0].lower()
+    return word in {"create", "insert", "delete", "alter", "drop", "comment"}
+
+
+def is_question(sql: str) -> bool:
+    """Whether a statement is a data test's: it answers failures, should_warn, should_error."""
+    return " as should_error" in sql
+
+
+def _without_comments(sql: str) -> str:
+    text = sql.strip()
+    while text.startswith("/*"):
+        text = text.partition("*/")[2].strip()
+    return text
+
+
+def _as_of(con: duckdb.DuckDBPyConnection) -> str:
+    con.execute("set TimeZone = 'UTC'")
+    row = con.execute("select as_of::varchar from ops.run_context").fetchone()
+    assert row is not None
+    return str(row[0])

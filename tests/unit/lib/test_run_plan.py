@@ -1,0 +1,162 @@
+"""What a run decides to do."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.lib import run_plan
+from dagster_project.lib.run_plan import Attempt, Inputs, Plan, decide
+from ingest.settings import Settings
+from ingest.warehouse import connect
+
+pytestmark = pytest.mark.unit
+
+AS_OF = datetime(2026, 9, 2, 12, tzinfo=UTC)
+SEEN = Inputs(
+    as_of=AS_OF,
+    load_seq=7,
+    loads="l",
+    usage_references="u",
+    rating_references="r",
+    pricebook="p",
+    ledger="g",
+    code="c",
+)
+
+
+def _decide(
+    inputs: Inputs = SEEN,
+    previous: Inputs | None = SEEN,
+    attempt: Attempt | None = None,
+    *,
+    full_refresh: bool = False,
+    marts_present: bool = True,
+) -> Plan:
+    return decide(
+        "run",
+        inputs,
+        previous,
+        attempt,
+        full_refresh=full_refresh,
+        marts_present=marts_present,
+    )
+
+
+def test_the_same_again_is_nothing_new() -> None:
+    plan = _decide()
+    assert plan.nothing_new
+    assert (plan.rebuild_usage, plan.rebuild_rating, plan.pricebook_changed) == (False,) * 3
+
+
+def test_the_first_build_is_a_rebuild() -> None:
+    plan = _decide(previous=None)
+    assert (plan.rebuild_usage, plan.rebuild_rating, plan.pricebook_changed) == (True,) * 3
+    assert (plan.previous_as_of, plan.previous_load_seq) == (None, 0)
+
+
+def test_new_loads_alone_are_added() -> None:
+    plan = _decide(replace(SEEN, load_seq=9, loads="l2"))
+    assert not plan.nothing_new
+    assert (plan.rebuild_usage, plan.rebuild_rating) == (False, False)
+    assert (plan.previous_as_of, plan.previous_load_seq) == (AS_OF, 7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "usage", "rating", "pricebook"),
+    [
+        ({"code": "c2"}, True, True, False),
+        ({"usage_references": "u2"}, True, True, False),
+        ({"as_of": AS_OF - timedelta(seconds=1)}, True, True, False),
+        ({"as_of": AS_OF + timedelta(seconds=1)}, False, True, False),
+        ({"rating_references": "r2"}, False, True, False),
+        ({"rating_references": "r2", "pricebook": "p2"}, False, True, True),
+        ({"ledger": "g2"}, False, True, False),
+    ],
+)
+def test_what_changed_decides_what_is_built_again(
+    changes: dict[str, object], usage: bool, rating: bool, pricebook: bool
+) -> None:
+    plan = _decide(replace(SEEN, **changes))  # type: ignore[arg-type]
+    assert (plan.rebuild_usage, plan.rebuild_rating) == (usage, rating)
+    assert plan.pricebook_changed == pricebook
+    assert not plan.nothing_new
+    assert plan.reason
+
+
+def test_lost_marts_and_a_full_refresh_are_never_nothing_new() -> None:
+    assert not _decide(marts_present=False).nothing_new
+    plan = _decide(full_refresh=True)
+    assert (plan.nothing_new, plan.rebuild_usage) == (False, True)
+
+
+def test_a_broken_build_is_never_taken_for_done() -> None:
+    """Changed accounts, a run that breaks, the accounts changed back: tables hold parts of it."""
+    incremental = _decide(attempt=Attempt(SEEN, rebuild_usage=False))
+    assert (incremental.nothing_new, incremental.rebuild_rating) == (False, True)
+    assert not incremental.rebuild_usage
+    rebuilt = _decide(attempt=Attempt(replace(SEEN, usage_references="u2"), rebuild_usage=True))
+    assert (rebuilt.nothing_new, rebuilt.rebuild_usage) == (False, True)
+    later = Attempt(replace(SEEN, as_of=AS_OF + timedelta(days=1)), rebuild_usage=False)
+    assert _decide(attempt=later).rebuild_usage
+    priced = Attempt(replace(SEEN, pricebook="p2"), rebuild_usage=False)
+    assert _decide(attempt=priced).pricebook_changed
+
+
+def test_inputs_survive_storage() -> None:
+    assert Inputs.from_json(SEEN.to_json()) == SEEN
+
+
+def test_what_an_older_version_did_not_keep_counts_as_changed() -> None:
+    older = Inputs.from_json('{"as_of": "2026-09-02T12:00:00+00:00", "load_seq": 7, "gone": 1}')
+    assert _decide(previous=older).rebuild_usage
+
+
+@pytest.fixture
+def con(settings: Settings) -> duckdb.DuckDBPyConnection:
+    con = connect(settings)
+    run_plan.create_tables(con)
+    return con
+
+
+def test_a_build_is_remembered_and_its_attempt_forgotten(con: duckdb.DuckDBPyConnection) -> None:
+    assert run_plan.last_build(con) is None
+    plan = _decide(previous=None)
+    run_plan.write_plan(con, plan)
+    broken = run_plan.broken_attempt(con)
+    assert broken == Attempt(SEEN, rebuild_usage=True)
+    context = con.execute("select run_id, as_of, rebuild_usage from ops.run_context").fetchall()
+    assert context == [("run", AS_OF, True)]
+
+    run_plan.record_build(con, plan, AS_OF)
+    assert run_plan.broken_attempt(con) is None
+    assert run_plan.last_build(con) == SEEN
+    assert not run_plan.last_build_is_published(con)
+    run_plan.record_publication(con)
+    assert run_plan.last_build_is_published(con)
+    con.close()
+
+
+def test_inputs_follow_content_not_names(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """A renamed reference file changes nothing that is built from it; another content does."""
+
+    def load(file: str, content: str, *, current: bool = True) -> None:
+        con.execute(
+            "insert into ops.loads select coalesce(max(load_seq), 0) + 1, 'accounts', ?, ?, 1, 1, "
+            "0, ?, now(), 'csv' from ops.loads",
+            [file, content, current],
+        )
+
+    load("accounts.csv", "aa")
+    first = run_plan.read_inputs(con, as_of=AS_OF, code="c")
+    con.execute("update ops.loads set file = 'renamed.csv'")
+    renamed = run_plan.read_inputs(con, as_of=AS_OF, code="c")
+    assert renamed.usage_references == first.usage_references
+    con.execute("update ops.loads set is_current = false")
+    load("accounts.csv", "bb")
+    changed = run_plan.read_inputs(con, as_of=AS_OF, code="c")
+    assert changed.usage_references != first.usage_references
+    assert changed.load_seq == 2
+    con.close()
