@@ -38,7 +38,7 @@ class Settings:
         return cls(
             landing=_folder(landing, "METERHOUSE_LANDING", DEFAULT_LANDING),
             home=_folder(home, "METERHOUSE_HOME", DEFAULT_HOME),
-            now=_clock(os.environ.get("METERHOUSE_NOW")),
+            now=current_time(),
             e2b_webhook_secret=os.environ.get("E2B_WEBHOOK_SECRET") or None,
         )
 
@@ -68,7 +68,14 @@ def _folder(given: Path | str | None, variable: str, default: str) -> Path:
     return Path(given or os.environ.get(variable) or default)
 
 
-def _clock(text: str | None) -> datetime:
+def clock_is_set() -> bool:
+    """Whether METERHOUSE_NOW stands in for the clock; then no time passes."""
+    return bool(os.environ.get("METERHOUSE_NOW"))
+
+
+def current_time() -> datetime:
+    """METERHOUSE_NOW, else the clock, in UTC. `UsageError` when it is not a time with a zone."""
+    text = os.environ.get("METERHOUSE_NOW")
     if not text:
         return datetime.now(UTC)
     try:

@@ -24,7 +24,7 @@ from dagster_project.lib.run_plan import Inputs, Plan
 from dagster_project.lib.tables import table_exists
 from ingest.errors import CheckFailed
 from ingest.schema import LEDGER_TABLES, PRICEBOOK_TABLES, RECORD_TABLES
-from ingest.settings import Settings
+from ingest.settings import Settings, current_time
 from ingest.warehouse import connect
 from reports.publish import Publication, publish, read_publication
 
@@ -132,7 +132,9 @@ def refresh(settings: Settings, *, run_id: str) -> tuple[Built, Publication | No
     with progress.current().stage("load"), warehouse(settings) as con:
         run_plan.create_tables(con)
         previous = run_plan.last_build(con)
-        as_of = max(settings.now, previous.as_of) if previous else settings.now
+        # Not the time at which the command began: what it wrote to the ledger since is known now.
+        now = current_time()
+        as_of = max(now, previous.as_of) if previous else now
         _plan(con, settings, run_id, as_of, full_refresh=False)
     built = build(settings, run_id=run_id)
     return built, None if built.stopping else publish_marts(settings, run_id=run_id)

@@ -6,18 +6,23 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ingest.settings import clock_is_set
+
 Sleep = Callable[[float], None]
 
 
 class Clock:
-    """The given moment, moving on as real time does."""
+    """The given moment, moving on as real time does unless METERHOUSE_NOW holds it still."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now
+        self._still = clock_is_set()
         self._started = time.monotonic()
 
     def now(self) -> datetime:
         """The moment that it is."""
+        if self._still:
+            return self._start
         return self._start + timedelta(seconds=time.monotonic() - self._started)
 
 

@@ -12,7 +12,6 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -217,11 +216,18 @@ def quantity(
 class World:
     """A landing zone and a home in a folder of their own."""
 
-    def __init__(self, folder: Path, run_dbt: RunDbt | None = None) -> None:
-        """`run_dbt` takes the place of dbt in the pipeline; None: dbt itself."""
-        self.landing = folder / "landing"
+    def __init__(
+        self, folder: Path, run_dbt: RunDbt | None = None, landing: Path | None = None
+    ) -> None:
+        """`run_dbt` takes the place of dbt in the pipeline; None: dbt itself.
+
+        `landing` is a landing zone that stands somewhere else already and is only read.
+        """
+        self.landing = landing or folder / "landing"
         self.home = folder / "home"
-        self.landing.mkdir(parents=True, exist_ok=True)
+        self._writes = landing is None
+        if self._writes:
+            self.landing.mkdir(parents=True, exist_ok=True)
         self._run_dbt = run_dbt
         self._runs = 0
         self.accounts: list[Row] = []
@@ -327,7 +333,8 @@ class World:
     def build(self, as_of: datetime | str, *, full_refresh: bool = False) -> Built:
         """Load, build and publish with the clock at `as_of`; a failing check fails the test."""
         now = utc(as_of) if isinstance(as_of, str) else as_of
-        self.write_references()
+        if self._writes:
+            self.write_references()
         self._runs += 1
         run_id = f"run-{self._runs}"
         settings = self.settings(now)
@@ -437,11 +444,6 @@ class World:
             account,
             *where.values(),
         )
-
-
-def at(settings: Settings, now: datetime) -> Settings:
-    """The same settings with another clock."""
-    return replace(settings, now=now)
 
 
 def _file_of(path: str, records: Sequence[Mapping[str, Any]]) -> str:
