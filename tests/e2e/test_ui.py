@@ -230,14 +230,13 @@ def test_a_failing_check_is_shown_and_push_refuses(ui: Ui, page: Page, run_cli: 
     assert ui.wait_for_end(run_id) == "FAILURE"
     page.goto(f"{ui.address}/runs/{run_id}")
     page.get_by_text("Failure", exact=True).first.wait_for(timeout=60_000)
-    page.goto(f"{ui.address}/assets/raw/e2b_events?view=checks")
-    page.wait_for_timeout(15000); page.screenshot(path="/tmp/mh_o/shot.png")
-    shown = page.get_by_text("e2b_event_id_means_one_event").filter(visible=True)
-    shown.first.wait_for(timeout=60_000)
-    page.get_by_text("Failed").filter(visible=True).first.wait_for(timeout=60_000)
+    check = "e2b_event_id_means_one_event"
+    page.goto(f"{ui.address}/assets/raw/e2b_events?view=checks&checkDetail={check}")
+    for shown in (check, "Failed"):
+        page.get_by_text(shown, exact=True).filter(visible=True).first.wait_for(timeout=60_000)
     assert (ui.home / "marts.duckdb").stat().st_ino == published
 
     refused = run_cli("push", "--home", ui.home, "--landing", ui.landing)
     assert refused.returncode == 1
-    assert "e2b_event_id_means_one_event" in refused.stderr
+    assert check in refused.stderr
     assert ui.asked_hosts == {"127.0.0.1"}
