@@ -108,7 +108,7 @@ def publish_marts(settings: Settings, *, run_id: str) -> Publication:
     with warehouse(settings) as con:
         run_plan.create_tables(con)
         check_results.refuse_when_failing(con, "publish the marts")
-        if run_plan.broken_attempt(con) is not None or not run_plan.last_build_seq(con):
+        if run_plan.was_broken_off(con) or not run_plan.last_build_seq(con):
             raise CheckFailed("cannot publish the marts: the last build did not end; run again")
         shown = run_plan.last_build_shown(con)
         plan = read_plan(con)
@@ -173,7 +173,7 @@ def _plan(
         run_id,
         run_plan.read_inputs(con, as_of=as_of, code=code_digest()),
         run_plan.last_build(con),
-        run_plan.broken_attempt(con),
+        broken_off=run_plan.was_broken_off(con),
         full_refresh=full_refresh,
         marts_present=_marts_present(con, settings),
     )

@@ -9,6 +9,16 @@ from dagster_project.stripe.client import is_loopback, stripe_client
 from dagster_project.stripe.push import PushResult, push
 from ingest.settings import Settings
 
+_COUNTS = (
+    "planned",
+    "sent",
+    "duplicates",
+    "settled",
+    "already_delivered",
+    "waiting",
+    "outside",
+)
+
 
 def push_periods(
     settings: Settings,
@@ -52,7 +62,7 @@ def combine_results(results: Sequence[PushResult]) -> PushResult:
     first, *others = results
     for other in others:
         first.period = None
-        for name in ("planned", "sent", "duplicates", "settled", "already_delivered", "waiting", "outside"):
+        for name in _COUNTS:
             setattr(first, name, getattr(first, name) + getattr(other, name))
         for name in ("rejected", "held", "uncertain", "created_meters", "outbox"):
             getattr(first, name).extend(getattr(other, name))

@@ -29,8 +29,7 @@ _TABLES = (
     """,
     # The attempt under way or broken off; empty after a successful build.
     """
-    create table if not exists ops.build_attempt (
-        as_of TIMESTAMPTZ NOT NULL, inputs VARCHAR NOT NULL, rebuild_usage BOOLEAN NOT NULL)
+    create table if not exists ops.build_attempts (run_id VARCHAR NOT NULL)
     """,
     # Beside what ingest declares: the models that measure need to know when a meter may differ.
     "alter table ops.run_context add column if not exists pricebook_changed BOOLEAN",
@@ -64,14 +63,6 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A build that was begun and did not succeed: the warehouse may hold parts of it."""
-
-    inputs: Inputs
-    rebuild_usage: bool
-
-
-@dataclass(frozen=True)
 class Plan:
     """What this run will do.
 
@@ -96,15 +87,15 @@ def decide(
     run_id: str,
     inputs: Inputs,
     previous: Inputs | None,
-    attempt: Attempt | None,
     *,
+    broken_off: bool,
     full_refresh: bool,
     marts_present: bool,
 ) -> Plan:
     """Choose between doing nothing, an incremental build and a rebuild. Pure."""
-    usage_reason = _usage_reason(inputs, previous, attempt, full_refresh)
-    rating_reason = usage_reason or _rating_reason(inputs, previous, attempt)
-    nothing_new = previous == inputs and attempt is None and marts_present and not full_refresh
+    usage_reason = _usage_reason(inputs, previous, broken_off, full_refresh)
+    rating_reason = usage_reason or _rating_reason(inputs, previous)
+    nothing_new = previous == inputs and not broken_off and marts_present and not full_refresh
     return Plan(
         run_id=run_id,
         inputs=inputs,
@@ -112,16 +103,14 @@ def decide(
         previous_load_seq=previous.load_seq if previous else 0,
         rebuild_usage=bool(usage_reason),
         rebuild_rating=bool(rating_reason),
-        pricebook_changed=previous is None
-        or inputs.pricebook != previous.pricebook
-        or (attempt is not None and inputs.pricebook != attempt.inputs.pricebook),
+        pricebook_changed=previous is None or inputs.pricebook != previous.pricebook,
         nothing_new=nothing_new,
         reason=rating_reason,
     )
 
 
 def _usage_reason(
-    inputs: Inputs, previous: Inputs | None, attempt: Attempt | None, full_refresh: bool
+    inputs: Inputs, previous: Inputs | None, broken_off: bool, full_refresh: bool
 ) -> str:
     if full_refresh:
         return "a full refresh was asked for"
@@ -133,24 +122,19 @@ def _usage_reason(
         return "accounts or account links changed"
     if inputs.as_of < previous.as_of:
         return f"as of {_text(inputs.as_of)}, before the last build's {_text(previous.as_of)}"
-    if attempt is not None and (
-        attempt.rebuild_usage
-        or attempt.inputs.code != inputs.code
-        or attempt.inputs.as_of > inputs.as_of
-    ):
-        return "a rebuild was broken off"
+    if broken_off:
+        # Its models hold parts of it, and the comparison with what was there before is lost.
+        return "an earlier build was broken off"
     return ""
 
 
-def _rating_reason(inputs: Inputs, previous: Inputs | None, attempt: Attempt | None) -> str:
+def _rating_reason(inputs: Inputs, previous: Inputs | None) -> str:
     if previous is None or inputs.rating_references != previous.rating_references:
         return "price book, subscriptions or credits changed"
     if inputs.as_of != previous.as_of:
         return "the clock moved"
     if inputs.ledger != previous.ledger:
         return "the ledger changed"
-    if attempt is not None:
-        return "a build was broken off"
     return ""
 
 
@@ -208,10 +192,9 @@ def record_publication(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("insert into ops.published_build values (?)", [last_build_seq(con)])
 
 
-def broken_attempt(con: duckdb.DuckDBPyConnection) -> Attempt | None:
-    """The build that was begun after the last successful one and did not succeed, or None."""
-    row = con.execute("select inputs, rebuild_usage from ops.build_attempt").fetchone()
-    return Attempt(Inputs.from_json(row[0]), bool(row[1])) if row else None
+def was_broken_off(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a build was begun after the last successful one and did not succeed."""
+    return con.execute("select 1 from ops.build_attempts").fetchone() is not None
 
 
 def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
@@ -236,11 +219,7 @@ def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
         ],
     )
     if not plan.nothing_new:
-        con.execute("delete from ops.build_attempt")
-        con.execute(
-            "insert into ops.build_attempt values (?, ?, ?)",
-            [plan.inputs.as_of, plan.inputs.to_json(), plan.rebuild_usage],
-        )
+        con.execute("insert into ops.build_attempts values (?)", [plan.run_id])
     con.execute("commit")
 
 
@@ -260,7 +239,7 @@ def record_build(con: duckdb.DuckDBPyConnection, plan: Plan, built_at: datetime)
             built_at,
         ],
     )
-    con.execute("delete from ops.build_attempt")
+    con.execute("delete from ops.build_attempts")
     con.execute("commit")
 
 

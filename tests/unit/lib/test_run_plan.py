@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from dagster_project.lib import run_plan
-from dagster_project.lib.run_plan import Attempt, Inputs, Plan, decide
+from dagster_project.lib.run_plan import Inputs, Plan, decide
 from ingest.settings import Settings
 from ingest.warehouse import connect
 
@@ -30,8 +30,8 @@ SEEN = Inputs(
 def _decide(
     inputs: Inputs = SEEN,
     previous: Inputs | None = SEEN,
-    attempt: Attempt | None = None,
     *,
+    broken_off: bool = False,
     full_refresh: bool = False,
     marts_present: bool = True,
 ) -> Plan:
@@ -39,7 +39,7 @@ def _decide(
         "run",
         inputs,
         previous,
-        attempt,
+        broken_off=broken_off,
         full_refresh=full_refresh,
         marts_present=marts_present,
     )
@@ -93,16 +93,9 @@ def test_lost_marts_and_a_full_refresh_are_never_nothing_new() -> None:
 
 
 def test_a_broken_build_is_never_taken_for_done() -> None:
-    """Changed accounts, a run that breaks, the accounts changed back: tables hold parts of it."""
-    incremental = _decide(attempt=Attempt(SEEN, rebuild_usage=False))
-    assert (incremental.nothing_new, incremental.rebuild_rating) == (False, True)
-    assert not incremental.rebuild_usage
-    rebuilt = _decide(attempt=Attempt(replace(SEEN, usage_references="u2"), rebuild_usage=True))
-    assert (rebuilt.nothing_new, rebuilt.rebuild_usage) == (False, True)
-    later = Attempt(replace(SEEN, as_of=AS_OF + timedelta(days=1)), rebuild_usage=False)
-    assert _decide(attempt=later).rebuild_usage
-    priced = Attempt(replace(SEEN, pricebook="p2"), rebuild_usage=False)
-    assert _decide(attempt=priced).pricebook_changed
+    """Its tables hold parts of it: an increment on them would miss what they hold already."""
+    plan = _decide(broken_off=True)
+    assert (plan.nothing_new, plan.rebuild_usage, plan.rebuild_rating) == (False, True, True)
 
 
 def test_inputs_survive_storage() -> None:
@@ -125,13 +118,12 @@ def test_a_build_is_remembered_and_its_attempt_forgotten(con: duckdb.DuckDBPyCon
     assert run_plan.last_build(con) is None
     plan = _decide(previous=None)
     run_plan.write_plan(con, plan)
-    broken = run_plan.broken_attempt(con)
-    assert broken == Attempt(SEEN, rebuild_usage=True)
+    assert run_plan.was_broken_off(con)
     context = con.execute("select run_id, as_of, rebuild_usage from ops.run_context").fetchall()
     assert context == [("run", AS_OF, True)]
 
     run_plan.record_build(con, plan, AS_OF)
-    assert run_plan.broken_attempt(con) is None
+    assert not run_plan.was_broken_off(con)
     assert run_plan.last_build(con) == SEEN
     assert not run_plan.last_build_is_published(con)
     run_plan.record_publication(con)
