@@ -1,1 +1,1 @@
-"""Orchestration: the Dagster definitions, the command line and the write side of the outside world."""
+"""Orchestration: Dagster definitions, the command line, and all that writes to the outside."""

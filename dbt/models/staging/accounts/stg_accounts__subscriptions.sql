@@ -1,4 +1,5 @@
--- Grain: one subscription. billing_anchor is an instant, or a date in the account's time zone.
+-- Grain: one subscription. billing_anchor is an instant, a date in the account's time zone, or a day of
+-- the month: then any month of 31 days anchors it.
 with
 
 current_rows as (
@@ -15,8 +16,10 @@ select
     ended_at,
     case when length(billing_anchor) > 10 then cast(billing_anchor as timestamptz) end
         as billing_anchor_at,
-    case when length(billing_anchor) = 10 then cast(billing_anchor as date) end
-        as billing_anchor_date,
+    case
+        when length(billing_anchor) = 10 then cast(billing_anchor as date)
+        when length(billing_anchor) <= 2 then make_date(2000, 1, cast(billing_anchor as integer))
+    end as billing_anchor_date,
     spending_cap,
     coalesce(on_demand, false) as on_demand
 from current_rows
