@@ -217,13 +217,24 @@ def status_command(settings: Settings, _progress: Progress) -> Answer:
 @click.option("--port", type=click.IntRange(0, 65535), required=True, help="0: any free port.")
 @click.option("--now", metavar="TIMESTAMP", help="The server's clock.  [the clock]")
 @click.option("--state", metavar="FILE", help="Keep its objects here.  [in memory]")
-def stripe_server_command(port: int, now: str | None, state: str | None) -> None:
+@click.option(
+    "--customer", "customers", multiple=True, metavar="ID", help="Only these exist.  [any]"
+)
+def stripe_server_command(
+    port: int, now: str | None, state: str | None, customers: tuple[str, ...]
+) -> None:
     """Serve, on this machine only, a server that behaves as Stripe does."""
     with _errors_as_exit_codes("stripe-server"):
         from dagster_project.stripe.server import serve
 
         moment = _moment(now, "--now") if now else None
-        serve(port, now=moment, state=Path(state) if state else None)
+        serve(
+            port,
+            now=moment,
+            state=Path(state) if state else None,
+            customers=customers,
+            any_customer=not customers,
+        )
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ _NOT_COMPARED = {
 }
 _OPS_TABLES = ("loads", "quarantine", "approvals", "pushes", "check_results")
 # Beyond this many rows a table keeps its stored order: sorting would cost more than the build.
-_SORT_LIMIT = 5_000_000
+_SORT_LIMIT = 1_000_000
 _KEPT_FOLDERS = 2
 
 

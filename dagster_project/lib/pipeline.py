@@ -5,10 +5,9 @@ so a step can also be run alone from the UI. Every step opens the warehouse itse
 before it returns: dbt and publishing need the file to be free.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +19,7 @@ from dagster_project.lib.dbt_build import DbtOutcome, NodeResult, run_dbt
 from dagster_project.lib.dbt_project import code_digest
 from dagster_project.lib.ledger_import import import_ledger
 from dagster_project.lib.paths import HomeLayout
-from dagster_project.lib.run_plan import Inputs, Plan
-from dagster_project.lib.tables import table_exists
+from dagster_project.lib.run_plan import Plan
 from ingest.errors import CheckFailed
 from ingest.schema import LEDGER_TABLES, PRICEBOOK_TABLES, RECORD_TABLES
 from ingest.settings import Settings, current_time
@@ -79,8 +77,9 @@ def build(settings: Settings, *, run_id: str) -> Built:
     """
     with warehouse(settings) as con:
         plan = _planned(con, settings, run_id)
-    if plan.nothing_new:
-        return Built(plan, None, ())
+        if plan.nothing_new:
+            return Built(plan, None, ())
+        run_plan.begin_build(con, plan)
     with progress.current().stage("build"):
         outcome = run_dbt(
             HomeLayout(settings.home),
@@ -111,8 +110,9 @@ def publish_marts(settings: Settings, *, run_id: str) -> Publication:
         if run_plan.was_broken_off(con) or not run_plan.last_build_seq(con):
             raise CheckFailed("cannot publish the marts: the last build did not end; run again")
         shown = run_plan.last_build_shown(con)
-        plan = read_plan(con)
-    if plan is not None and plan.nothing_new and plan.run_id == run_id:
+        plan = run_plan.read_plan(con, run_id)
+        is_published = run_plan.last_build_is_published(con)
+    if plan is not None and plan.nothing_new and is_published:
         return read_publication(layout.marts_database, layout.marts_folder)
     with progress.current().stage("publish"):
         published = publish(
@@ -178,46 +178,24 @@ def _plan(
         marts_present=_marts_present(con, settings),
     )
     run_plan.write_plan(con, plan)
-    _store_plan(con, plan)
     return plan
 
 
 def _planned(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) -> Plan:
-    stored = read_plan(con)
-    if stored is not None and stored.run_id == run_id:
-        return stored
+    run_plan.create_tables(con)
+    own = run_plan.read_plan(con, run_id)
+    if own is not None and run_plan.is_latest(con, own):
+        return own
+    if own is not None:
+        # Another run took its turn between our load and our build: look again at what is to do.
+        asked = own.reason == run_plan.FULL_REFRESH
+        return _plan(con, settings, run_id, own.inputs.as_of, full_refresh=asked)
     # The models were asked for on their own: build them, whether or not anything is new.
-    as_of = stored.inputs.as_of if stored is not None else settings.now
+    latest = run_plan.read_plan(con)
+    as_of = latest.inputs.as_of if latest is not None else settings.now
     plan = replace(_plan(con, settings, run_id, as_of, full_refresh=False), nothing_new=False)
     run_plan.write_plan(con, plan)
-    _store_plan(con, plan)
     return plan
-
-
-def _store_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    values = asdict(plan) | {
-        "inputs": plan.inputs.to_json(),
-        "previous_as_of": plan.previous_as_of.isoformat() if plan.previous_as_of else None,
-    }
-    con.execute("create or replace table ops.run_plan as select ? as plan", [json.dumps(values)])
-
-
-def read_plan(con: duckdb.DuckDBPyConnection) -> Plan | None:
-    """The plan of the latest run, or None."""
-    if not table_exists(con, "ops", "run_plan"):
-        return None
-    row = con.execute("select plan from ops.run_plan").fetchone()
-    if row is None:
-        return None
-    values = json.loads(row[0])
-    previous = values["previous_as_of"]
-    return Plan(
-        **values
-        | {
-            "inputs": Inputs.from_json(values["inputs"]),
-            "previous_as_of": datetime.fromisoformat(previous) if previous else None,
-        }
-    )
 
 
 def _marts_present(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:

@@ -21,18 +21,26 @@ _USAGE_REFERENCES = ("accounts", "account_links")
 # Content that decides what usage costs: when it changes, everything is rated again.
 _RATING_REFERENCES = ("pricebook", "subscriptions", "credits")
 
+FULL_REFRESH = "a full refresh was asked for"
+_KEPT_PLANS = 50
+
 _TABLES = (
     """
     create table if not exists ops.builds (
         build_seq INTEGER NOT NULL, run_id VARCHAR NOT NULL, as_of TIMESTAMPTZ NOT NULL,
         load_seq INTEGER NOT NULL, inputs VARCHAR NOT NULL, built_at TIMESTAMPTZ NOT NULL)
     """,
-    # The attempt under way or broken off; empty after a successful build.
+    # The build under way or broken off; empty after a successful build.
     """
     create table if not exists ops.build_attempts (run_id VARCHAR NOT NULL)
     """,
     # Beside what ingest declares: the models that measure need to know when a meter may differ.
     "alter table ops.run_context add column if not exists pricebook_changed BOOLEAN",
+    # What each of the latest runs was going to do; runs may take turns on the warehouse.
+    """
+    create table if not exists ops.run_plans (
+        plan_seq INTEGER NOT NULL, run_id VARCHAR NOT NULL, plan VARCHAR NOT NULL)
+    """,
     # One row: the build whose marts are published.
     "create table if not exists ops.published_build (build_seq INTEGER NOT NULL)",
 )
@@ -82,6 +90,20 @@ class Plan:
     nothing_new: bool
     reason: str
 
+    def to_json(self) -> str:
+        previous = self.previous_as_of.isoformat() if self.previous_as_of else None
+        values = asdict(self) | {"inputs": self.inputs.to_json(), "previous_as_of": previous}
+        return json.dumps(values, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Read `to_json`."""
+        values = json.loads(text)
+        previous = values["previous_as_of"]
+        values["inputs"] = Inputs.from_json(values["inputs"])
+        values["previous_as_of"] = datetime.fromisoformat(previous) if previous else None
+        return cls(**values)
+
 
 def decide(
     run_id: str,
@@ -113,7 +135,7 @@ def _usage_reason(
     inputs: Inputs, previous: Inputs | None, broken_off: bool, full_refresh: bool
 ) -> str:
     if full_refresh:
-        return "a full refresh was asked for"
+        return FULL_REFRESH
     if previous is None:
         return "no earlier build"
     if inputs.code != previous.code:
@@ -198,7 +220,7 @@ def was_broken_off(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Store the plan where the dbt models read it, and mark the attempt unless nothing is to do."""
+    """Store the plan where the dbt models and the later steps of the run read it."""
     con.execute("begin")
     con.execute("delete from ops.run_context")
     con.execute(
@@ -218,9 +240,35 @@ def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
             plan.pricebook_changed,
         ],
     )
-    if not plan.nothing_new:
-        con.execute("insert into ops.build_attempts values (?)", [plan.run_id])
+    con.execute("delete from ops.run_plans where run_id = ?", [plan.run_id])
+    con.execute(
+        "insert into ops.run_plans select coalesce(max(plan_seq), 0) + 1, ?, ? from ops.run_plans",
+        [plan.run_id, plan.to_json()],
+    )
+    con.execute(
+        "delete from ops.run_plans where plan_seq <= (select max(plan_seq) from ops.run_plans) - ?",
+        [_KEPT_PLANS],
+    )
     con.execute("commit")
+
+
+def read_plan(con: duckdb.DuckDBPyConnection, run_id: str | None = None) -> Plan | None:
+    """The plan of a run, or with None of the run that planned last; None when there is none."""
+    row = con.execute(
+        "select plan from ops.run_plans where run_id = coalesce(?, run_id) order by plan_seq desc",
+        [run_id],
+    ).fetchone()
+    return Plan.from_json(row[0]) if row else None
+
+
+def is_latest(con: duckdb.DuckDBPyConnection, plan: Plan) -> bool:
+    """Whether no other run has planned since: the models would read that run's context."""
+    return con.execute("select run_id from ops.run_context").fetchall() == [(plan.run_id,)]
+
+
+def begin_build(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Mark the build as under way: until it is recorded, the warehouse may hold parts of it."""
+    con.execute("insert into ops.build_attempts values (?)", [plan.run_id])
 
 
 def record_build(con: duckdb.DuckDBPyConnection, plan: Plan, built_at: datetime) -> None:

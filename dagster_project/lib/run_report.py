@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster_project.lib import pipeline, progress
+from dagster_project.lib import pipeline, progress, run_plan
 from dagster_project.lib.paths import HomeLayout
 from dagster_project.lib.run_plan import Plan
 from ingest.settings import Settings
@@ -28,7 +28,7 @@ def write(settings: Settings, *, run_id: str) -> WrittenSummary:
     with progress.current().stage("summary"):
         summary = read_summary(layout.marts_database, layout.marts_folder)
         with pipeline.warehouse(settings, read_only=True) as con:
-            plan = pipeline.read_plan(con)
+            plan = run_plan.read_plan(con, run_id) or run_plan.read_plan(con)
     summary["run"] = _run(plan, run_id)
     summary["seconds"] = {
         name: f"{seconds:.1f}" for name, seconds in progress.current().seconds.items()

@@ -92,7 +92,7 @@ class Build:
     cost: Cost
 
     def seconds(self, kind: str = "database_seconds", *, tests: bool = False) -> float:
-        return sum(node[kind] for node in self.nodes if node["is_test"] == tests)
+        return sum(float(node[kind]) for node in self.nodes if node["is_test"] == tests)
 
     @property
     def cpu(self) -> float:
@@ -193,7 +193,7 @@ def _against_bare(work: Path, landing: Path, rounds: int, report: Report) -> Pro
 
 
 def _bare_seconds(cost: Cost, kind: str) -> float:
-    return sum(shape[kind] for shape in cost.answer["shapes"].values())
+    return sum(float(shape[kind]) for shape in cost.answer["shapes"].values())
 
 
 def _print_shapes(runs: Sequence[Cost], report: Report) -> None:

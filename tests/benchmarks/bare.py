@@ -2,8 +2,9 @@
 
 They know what the models cannot take for granted: no record is odd, one provider, one plan version,
 calendar months, and links that never change. So they are what the models are measured against, not
-a replacement. What they share with the models are the rules that decide figures: a repeated delivery
-counts once, a run without an end stops at its timeout or after 24 hours, its size is its template's.
+a replacement. What they share with the models are the rules that decide figures: a repeated
+delivery counts once, a run without an end stops at its timeout or after 24 hours, and its size is
+its template's.
 
 `python -m tests.benchmarks.bare DATABASE LANDING` prints one JSON object with each shape's seconds.
 """
@@ -72,7 +73,10 @@ _INTERVALS = """
         )
         where kind = 0 and (b is null or b > a)
     ),
-    sizes as (select p >> 40 as template, max(p & 1099511627775) as res from event where kind = 1 group by 1)
+    sizes as (
+        select p >> 40 as template, max(p & 1099511627775) as res
+        from event where kind = 1 group by 1
+    )
     select org_i, next_p & 1099511627775 as res, a, b, false as inferred
     from paired where next_kind = 1
     union all
@@ -91,7 +95,8 @@ _HOURS = """
     select org_i, res, h, sum(us)::bigint as us,
         sum(case when inferred then us else 0 end)::bigint as inferred_us
     from (
-        select org_i, res, inferred, a // {hour} as h, least(b, (a // {hour} + 1) * {hour}) - a as us
+        select org_i, res, inferred, a // {hour} as h,
+            least(b, (a // {hour} + 1) * {hour}) - a as us
         from iv
         union all
         select org_i, res, inferred, h, least(b, (h + 1) * {hour}) - h * {hour}
@@ -123,7 +128,8 @@ _USAGE = """
 """
 
 _DAYS = """
-    (select org_i, res, h // 24 as day, sum(us)::bigint as us, sum(inferred_us)::bigint as inferred_us
+    (select org_i, res, h // 24 as day, sum(us)::bigint as us,
+        sum(inferred_us)::bigint as inferred_us
      from hour group by all)
 """
 

@@ -1,4 +1,4 @@
-"""Whether the bare shapes and the published marts say the same, row by row and to the last digit."""
+"""Whether the bare shapes and the marts say the same, row by row and to the last digit."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ _SIDES = {
     ),
     "statements": (
         """
-        select account_id, month::timestamptz as period_start, (subtotal * 100)::bigint as subtotal_minor
+        select account_id, month::timestamptz as period_start,
+            (subtotal * 100)::bigint as subtotal_minor
         from bare.statement inner join bare.org using (org_i) where subtotal <> 0
         """,
         """
@@ -83,8 +84,10 @@ _SIDES = {
 _NAMED = """
     create temp table named as
     select res, meter_i,
-        ['sandbox_seconds', 'sandbox_cpu_core_seconds', 'sandbox_ram_gibi_seconds'][meter_i] as meter_id,
-        '{"memory_mib":' || (res >> 9) || ',"provider":"e2b","vcpu":' || (res & 511) || '}' as dimensions
+        ['sandbox_seconds', 'sandbox_cpu_core_seconds', 'sandbox_ram_gibi_seconds'][meter_i]
+            as meter_id,
+        '{"memory_mib":' || (res >> 9) || ',"provider":"e2b","vcpu":' || (res & 511) || '}'
+            as dimensions
     from bare.meter
 """
 

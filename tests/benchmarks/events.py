@@ -1,4 +1,4 @@
-"""A generator of E2B lifecycle events in landing-zone form, written as SQL so that a million take seconds.
+"""E2B lifecycle events in landing-zone form, generated in SQL so that a million take seconds.
 
 Every value is a pure function of a row's number (DuckDB's md5, never its random()), so the same
 size gives the same files. The population follows the usual shape of sandbox fleets: customers by
@@ -23,13 +23,12 @@ EVENTS_PER_SANDBOX = 0.7 * 2 + 0.3 * 4 + 0.5
 def _uniform(key: str, salt: str) -> str:
     """SQL for a uniform number in (0, 1) that depends on ``key`` and ``salt`` alone."""
     return (
-        f"((md5_number_lower({key}::varchar || ':{salt}') % 4294967296)::double + 0.5)"
-        " / 4294967296"
+        f"((md5_number_lower({key}::varchar || ':{salt}') % 4294967296)::double + 0.5) / 4294967296"
     )
 
 
 def _events_sql(events: int) -> str:
-    """SQL of the event table: one row a delivery, columns of the ClickHouse dump plus received_at."""
+    """SQL of the event table: one row a delivery, columns of the table dump plus received_at."""
     sandboxes = round(events / EVENTS_PER_SANDBOX / 1.005)
     normal = (
         f"sqrt(-2 * ln({_uniform('run_key', 'n1')})) * cos(2 * pi() * {_uniform('run_key', 'n2')})"
@@ -39,13 +38,15 @@ def _events_sql(events: int) -> str:
         select
             i,
             'sb' || lpad(i::varchar, 9, '0') as sandbox_id,
-            least({ACCOUNTS}, floor(power({ACCOUNTS}::double, {_uniform("i", "org")})))::bigint as org,
+            least({ACCOUNTS}, floor(power({ACCOUNTS}::double, {_uniform("i", "org")})))::bigint
+                as org,
             {_uniform("i", "pauses")} < 0.3 as pauses,
             {_uniform("i", "never")} < 0.001 as never_ends,
             {_uniform("i", "updates")} < 0.5 as updates,
             (1 + md5_number_lower(i::varchar || ':size') % 5)::integer as size,
             timestamptz '{FIRST_INSTANT}'
-                + to_microseconds(({_uniform("i", "start")} * {DAYS - 1} * 86400e6)::bigint) as born_at
+                + to_microseconds(({_uniform("i", "start")} * {DAYS - 1} * 86400e6)::bigint)
+                as born_at
         from range({sandboxes}) as r(i)
     ),
     runs as (
@@ -63,7 +64,8 @@ def _events_sql(events: int) -> str:
     steps as (
         select
             *, 'create' as label,
-            case when run_number = 0 then 'created' else 'resumed' end as kind, begun_at as happened_at
+            case when run_number = 0 then 'created' else 'resumed' end as kind,
+            begun_at as happened_at
         from lived
         union all
         select *, 'update', 'updated', begun_at + interval 500 milliseconds
@@ -94,12 +96,14 @@ def _events_sql(events: int) -> str:
         'v2' as version,
         '{{"sandbox_metadata":{{"customer":"org-' || org || '"}}' || case
             when kind in ('paused', 'killed') then
-                ',"execution":{{"started_at":"' || strftime(date_trunc('second', begun_at), '%Y-%m-%dT%H:%M:%SZ')
+                ',"execution":{{"started_at":"'
+                || strftime(date_trunc('second', begun_at), '%Y-%m-%dT%H:%M:%SZ')
                 || '","vcpu_count":' || (1 << (size - 1)) || ',"memory_mb":' || (512 << size)
                 || ',"execution_time":' || (lived_us // 1000) || '}}'
             when kind = 'updated' then
                 ',"set_timeout":"'
-                || strftime(date_trunc('second', begun_at + interval 2 hour), '%Y-%m-%dT%H:%M:%SZ') || '"'
+                || strftime(
+                    date_trunc('second', begun_at + interval 2 hour), '%Y-%m-%dT%H:%M:%SZ') || '"'
             else ''
         end || '}}' as event_data,
         md5(run_key || kind)::uuid::varchar as id,
@@ -123,7 +127,8 @@ def write_events(events: int, parquet: Path | None = None, ndjson: Path | None =
     if parquet is not None:
         parquet.parent.mkdir(parents=True, exist_ok=True)
         con.execute(
-            f"copy (select * exclude (received_at) from deliveries) to '{parquet}' (format parquet, compression zstd)"
+            f"copy (select * exclude (received_at) from deliveries) to '{parquet}'"
+            " (format parquet, compression zstd)"
         )
     if ndjson is not None:
         ndjson.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +145,8 @@ def write_events(events: int, parquet: Path | None = None, ndjson: Path | None =
                         || '","sandbox_template_id":"' || sandbox_template_id
                         || '","sandbox_build_id":"","sandbox_team_id":"' || sandbox_team_id
                         || '","events_ttl_days":7}}' as body
-                from deliveries, lateral (select md5(id || received_at::varchar)::uuid::varchar as uuid_text)
+                from deliveries, lateral (
+                    select md5(id || received_at::varchar)::uuid::varchar as uuid_text)
             ) to '{ndjson}' (format json)"""
         )
     count: int = con.execute("select count(*) from deliveries").fetchall()[0][0]

@@ -37,7 +37,7 @@ def _price_book() -> str:
     )
     tiers = "".join(
         f"""
-                - {{up_to: {f'"{up_to}"' if up_to else "null"}, unit_amount: "{price}", flat_amount: "0"}}"""
+                - {{up_to: {_quoted(up_to)}, unit_amount: "{price}", flat_amount: "0"}}"""
         for up_to, price in CPU_TIERS
     )
     return f"""\
@@ -77,6 +77,10 @@ plans:
             model: standard
             properties: {{unit_amount: "{RAM_PRICE}"}}
 """
+
+
+def _quoted(number: str | None) -> str:
+    return f'"{number}"' if number else "null"
 
 
 def write_reference_files(landing: Path) -> None:

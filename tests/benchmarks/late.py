@@ -33,8 +33,8 @@ _RUNS = """
         order by md5(sandbox_id) limit (({late}) - (select count(*) from missing)) // 2
     ),
     today as (
-        select last_event, 'new-' || sandbox_id, md5(sandbox_id || 'today')::uuid::varchar, execution,
-            begun_at, begun_at + interval 10 minutes, true
+        select last_event, 'new-' || sandbox_id, md5(sandbox_id || 'today')::uuid::varchar,
+            execution, begun_at, begun_at + interval 10 minutes, true
         from (
             select *, timestamptz '2026-09-01 10:00:00+00'
                 + to_seconds(row_number() over (order by md5(sandbox_id))) as begun_at
@@ -64,7 +64,8 @@ _DELIVERIES = """
                 'execution', json_merge_patch(execution, json_object(
                     'started_at', strftime(begun_at, '%Y-%m-%dT%H:%M:%SZ'),
                     'execution_time', (epoch_us(ended_at) - epoch_us(begun_at)) // 1000)))
-            else json_object('sandbox_metadata', json_extract(last_event.event_data, '$.sandbox_metadata'))
+            else json_object(
+                'sandbox_metadata', json_extract(last_event.event_data, '$.sandbox_metadata'))
         end::varchar as event_data,
         md5(execution_id || kind || 'late')::uuid::varchar as id,
         7 as events_ttl_days

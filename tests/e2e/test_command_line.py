@@ -1,10 +1,13 @@
 """The command line as a person uses it, on a landing zone small enough to compute by hand."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,8 +47,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("METERHOUSE_", "STRIPE_"))}
     return kept | {"METERHOUSE_NOW": NOW}
 
@@ -224,3 +225,90 @@ def test_a_reader_holds_the_marts_through_a_whole_run(here: Path, command: Comma
         reader.stdin.close()
         reader.stdout.close()
         reader.wait(timeout=60)
+
+
+def test_push_to_the_local_server_once(here: Path, command: Command) -> None:
+    """Approved totals arrive; a second push sends nothing; the marts show it."""
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "dagster_project.cli", "stripe-server"),
+            *("--port", "0", "--now", NOW),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env=_environment(),
+    )
+    assert server.stdout is not None
+    try:
+        address = server.stdout.readline().strip().removeprefix("listening on ")
+        assert address.startswith("http://127.0.0.1:")
+        stripe = {"STRIPE_API_BASE": address, "STRIPE_SECRET_KEY": "sk_test_local"}
+        approved = command("approve", "--period", "2026-08", "--by", "Ann")
+        assert approved.returncode == 0, approved.stderr
+        pushed = command("push", "--create-meters", "--json", **stripe)
+        assert pushed.returncode == 0, pushed.stderr
+        first = json.loads(pushed.stdout)
+        assert (first["mode"], first["sent"], first["complete"]) == ("sent", 3, True)
+        again = command("push", "--period", "2026-08", "--json", **stripe)
+        assert again.returncode == 0, again.stderr
+        second = json.loads(again.stdout)
+        assert (second["sent"], second["already_delivered"]) == (0, 3)
+        statuses = _rows(
+            here, "select distinct status from marts.fct_statements where period = '2026-08'"
+        )
+        assert statuses == [("pushed",)]
+        states = _rows(here, "select state, count(*) from ops.pushes group by state")
+        assert states == [("accepted", 3)]
+    finally:
+        server.terminate()
+        server.stdout.close()
+        assert server.wait(timeout=30) == 0
+
+
+def test_two_runs_at_once_take_turns(here: Path, command: Command) -> None:
+    """One writer: the second waits for the first, and both are right."""
+    (here / "landing" / "quantities" / "more.csv").write_text(
+        "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
+        "q9,acct_two,api_requests,1,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
+    )
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: command("run", "--json"), range(2)))
+    assert [answer.returncode for answer in answers] == [0, 0], [a.stderr for a in answers]
+    found = [json.loads(answer.stdout) for answer in answers]
+    assert _digests(found[0]) == _digests(found[1])
+    waiting = {row["account_id"]: row["total_minor"] for row in found[0]["approvals_waiting"]}
+    assert waiting == {"acct_one": 186, "acct_two": 550}
+
+
+def test_a_killed_run_is_cleaned_up_by_the_next(here: Path, command: Command) -> None:
+    """Killed in mid-build: the next run neither waits for it nor trusts what it left."""
+    (here / "landing" / "quantities" / "more.csv").write_text(
+        "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
+        "q9,acct_two,api_requests,1,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
+    )
+    killed = subprocess.Popen(
+        [
+            *(sys.executable, "-u", "-m", "dagster_project.cli", "run"),
+            *("--landing", here / "landing", "--home", here / "home"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env=_environment(),
+    )
+    assert killed.stdout is not None
+    try:
+        while not killed.stdout.readline().startswith("build"):
+            assert killed.poll() is None
+        time.sleep(2)
+    finally:
+        killed.kill()
+        killed.stdout.close()
+        killed.wait(timeout=30)
+    answer = command("run", "--json")
+    assert answer.returncode == 0, answer.stderr
+    rebuilt = command("run", "--full-refresh", "--json")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert _digests(json.loads(answer.stdout)) == _digests(json.loads(rebuilt.stdout))

@@ -84,12 +84,12 @@ class RecordedDbt:
 
         arguments = dbt_build.build_dbt_args
         left_out = [word for name in LEFT_OUT for word in ("--exclude", name)]
-        dbt_build._Listener.__call__ = overhear  # type: ignore[method-assign]
+        dbt_build._Listener.__call__ = overhear
         dbt_build.build_dbt_args = lambda *a, **k: [*arguments(*a, **k), *left_out]
         try:
             outcome = dbt_build.run_dbt(layout, warehouse=warehouse, full_refresh=full_refresh)
         finally:
-            dbt_build._Listener.__call__ = listen  # type: ignore[method-assign]
+            dbt_build._Listener.__call__ = listen
             dbt_build.build_dbt_args = arguments
         kept = tuple(each for each in statements if is_change(each.sql) or is_question(each.sql))
         return outcome, _Script(kept, outcome.nodes, as_of)

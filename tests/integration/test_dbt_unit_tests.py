@@ -32,4 +32,3 @@ def test_every_unit_test_of_the_models_passes(new_world: Callable[[], World]) ->
     wrong = [f"{node.name}: {node.message}" for node in outcome.nodes if not node.succeeded]
     assert wrong == []
     assert len(outcome.nodes) >= AT_LEAST
-

@@ -1,7 +1,8 @@
 """The hard cases of the sources that this version reads, each with its expected figure worked out.
 
 All cases live in one landing zone, each with sandboxes and an account of its own, and are built
-once, as of 2026-09-02. `@written` marks what a case puts there; the test below it says what follows.
+once, as of 2026-09-02. `@written` marks what a case puts there; the test below it says what
+follows.
 
 Not in this version, because no source reads them yet: Daytona's archive twin, warm pool and
 re-polled window; the Cloudflare rollup's milliseconds against seconds; the partial storage listing
@@ -10,8 +11,10 @@ and URL-encoded keys; Daytona's GB-second unit.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -53,7 +56,9 @@ def built(new_world: Callable[[], World]) -> World:
     world = new_world()
     world.meters = meters("pages")
     world.plans += [
-        plan("sized", version(START, [charge("four", "sandbox_seconds", where={"memory_mib": 4096})])),
+        plan(
+            "sized", version(START, [charge("four", "sandbox_seconds", where={"memory_mib": 4096})])
+        ),
         plan(
             "repriced",
             version(START, [charge("seconds", "sandbox_seconds", "1")]),
@@ -77,7 +82,7 @@ def built(new_world: Callable[[], World]) -> World:
 
 def times(row: dict[str, Any]) -> tuple[str, str]:
     """Start and end of an interval, as text."""
-    return tuple(row[name].isoformat() for name in ("started_at", "ended_at"))  # type: ignore[return-value]
+    return tuple(row[name].isoformat() for name in ("started_at", "ended_at"))
 
 
 def hours(world: World, account: str, meter_id: str = "sandbox_seconds") -> dict[str, Decimal]:
@@ -188,14 +193,9 @@ def _wrong_shape(world: World) -> None:
     good = e2b("killed", "2026-08-03T10:05:00Z", "sb-mixed", customer="mixed", ran_ms=60_000)
     naive = e2b("killed", "2026-08-03T11:05:00", "sb-mixed", "run-2", ran_ms=60_000)
     world.write(
-        "e2b/mixed.ndjson", "\n".join([_json(good), _json(naive), '{"id": "cut', _json(["list"])])
+        "e2b/mixed.ndjson",
+        "\n".join([json.dumps(good), json.dumps(naive), '{"id": "cut', json.dumps(["list"])]),
     )
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value)
 
 
 def test_bad_records_are_quarantined(built: World) -> None:
@@ -513,7 +513,9 @@ def _legacy(world: World) -> None:
 def test_legacy_events(built: World) -> None:
     """Events without id and type are understood, and recognised when they come again."""
     assert built.usage("legacy") == 300  # 10:00 to 10:05
-    once, again = (built.dispositions(f"e2b/{name}") for name in ("legacy.ndjson", "legacy-again.json"))
+    once, again = (
+        built.dispositions(f"e2b/{name}") for name in ("legacy.ndjson", "legacy-again.json")
+    )
     assert sorted([*once.items(), *again.items()]) == [("billed", 2), ("duplicate", 2)]
 
 
@@ -535,6 +537,44 @@ def test_events_without_execution_ids(built: World) -> None:
     """A start opens a new run where no event names one."""
     # 10:00 to 10:05 and 11:00 to 11:10.
     assert [row["seconds"] for row in built.intervals("sb-anonymous")] == [300, 600]
+
+
+def teamless() -> list[dict[str, Any]]:
+    """A start, an end, the same end again, and a second end, none of which names a team."""
+    events = [
+        e2b("created", "2026-08-03T10:00:00Z", "sb-teamless", customer="teamless"),
+        e2b("killed", "2026-08-03T10:05:00Z", "sb-teamless", customer="teamless", ran_ms=300_000),
+        e2b("killed", "2026-08-03T10:05:00Z", "sb-teamless", customer="teamless", ran_ms=300_000),
+        e2b("killed", "2026-08-03T10:45:00Z", "sb-teamless", customer="teamless", ran_ms=2_700_000),
+    ]
+    for event in events:
+        del event["sandbox_team_id"]
+    return events
+
+
+@written
+def _without_teams(world: World) -> None:
+    world.account("teamless")
+    world.write("e2b/teamless.ndjson", teamless())
+
+
+def test_events_without_a_team(built: World) -> None:
+    """Events that name no team follow the same rules: repetitions and second ends do not count."""
+    assert built.usage("teamless") == 300  # 10:00 to 10:05
+    assert built.dispositions("e2b/teamless.ndjson") == {
+        "billed": 2,
+        "duplicate": 1,
+        "not_billable": 1,
+    }
+
+
+def test_events_without_a_team_that_arrive_later(world: World) -> None:
+    """They are also seen by a build that only looks at what is new."""
+    world.account("teamless")
+    world.build("2026-08-03T09:00:00Z")
+    world.write("e2b/teamless.ndjson", teamless())
+    world.build("2026-08-04T00:00:00Z")
+    assert world.usage("teamless") == 300
 
 
 @written
@@ -576,7 +616,7 @@ def _table_dump(world: World) -> None:
                 "timestamp": "2026-08-03 10:01:30.500000000",
                 "event_label": "kill",
                 "type": "sandbox.lifecycle.killed",
-                "event_data": _json(ended),
+                "event_data": json.dumps(ended),
             },
         ],
     )
@@ -597,7 +637,9 @@ def _zones(world: World) -> None:
         "e2b/zones.ndjson",
         [
             e2b("created", "2026-08-03T12:00:00+02:00", "sb-zones", customer="zones"),
-            e2b("killed", "2026-08-03T15:35:00+05:30", "sb-zones", customer="zones", ran_ms=300_000),
+            e2b(
+                "killed", "2026-08-03T15:35:00+05:30", "sb-zones", customer="zones", ran_ms=300_000
+            ),
         ],
     )
     # The night in which Berlin skips from 02:00 to 03:00.
@@ -634,7 +676,10 @@ def test_window_clip(built: World) -> None:
     # 16:42 to 17:00 = 18 min = 1080 s; 17:00 to 17:14 = 840 s.
     assert hours(built, "clip") == {"08-03T16": 1080, "08-03T17": 840}
     # 20 GiB of disk unless the row says otherwise.
-    assert hours(built, "clip", "sandbox_ssd_gibi_seconds") == {"08-03T16": 21_600, "08-03T17": 16_800}
+    assert hours(built, "clip", "sandbox_ssd_gibi_seconds") == {
+        "08-03T16": 21_600,
+        "08-03T17": 16_800,
+    }
 
 
 @written
@@ -737,7 +782,7 @@ def _abutting(world: World) -> None:
         "2026-08-05T09:00:00.120000Z",
         "2026-08-05T18:30:00.000001Z",
     ]
-    pieces = zip(edges, edges[1:], strict=False)
+    pieces = pairwise(edges)
     world.write(
         "intervals/abutting.csv",
         [
@@ -772,8 +817,9 @@ def _fractions(world: World) -> None:
     world.write(
         "intervals/fractions.csv",
         [
-            interval("f-1", "fractions", "r-gpu", "2026-08-03T10:00:00Z", "2026-08-03T10:00:00.000001Z",
-                     vcpu="0.5", memory_mib=1, disk_mib=3, gpu="0.25"),
+            interval("f-1", "fractions", "r-gpu", "2026-08-03T10:00:00Z",
+                     "2026-08-03T10:00:00.000001Z", vcpu="0.5", memory_mib=1, disk_mib=3,
+                     gpu="0.25"),
             interval("f-2", "fractions", "r-gpu", "2026-08-03T11:00:00Z", "2026-08-03T11:00:03Z",
                      vcpu="0.333333", memory_mib=1536, disk_mib="", gpu="2"),
         ],
@@ -804,7 +850,9 @@ def test_gpu_and_fractions_of_a_core(built: World) -> None:
 def _restated_rows(world: World) -> None:
     world.account("restated")
     still_open = interval("r-1", "restated", "r-restated", "2026-08-03T10:00:00Z", None)
-    closed = interval("r-1", "restated", "r-restated", "2026-08-03T10:00:00Z", "2026-08-03T10:30:00Z")
+    closed = interval(
+        "r-1", "restated", "r-restated", "2026-08-03T10:00:00Z", "2026-08-03T10:30:00Z"
+    )
     other = interval("r-2", "restated", "r-other", "2026-08-03T10:00:00Z", "2026-08-03T10:01:00Z")
     world.write("intervals/restated-2.csv", [still_open])
     world.write("intervals/restated-1.csv", [closed, other])
@@ -815,7 +863,9 @@ def test_superseded_and_repeated_rows(built: World) -> None:
     """The newest state of a row counts; an older one is superseded, an equal one a repetition."""
     assert built.seconds("r-restated") == 1800  # 10:00 to 10:30, not to the as-of
     assert built.dispositions("intervals/restated-2.csv") == {"superseded": 1}
-    closed = [built.dispositions(f"intervals/{name}") for name in ("restated-1.csv", "restated-3.ndjson")]
+    closed = [
+        built.dispositions(f"intervals/{name}") for name in ("restated-1.csv", "restated-3.ndjson")
+    ]
     assert sum(each.get("billed", 0) for each in closed) == 2
     assert sum(each.get("duplicate", 0) for each in closed) == 1
 
@@ -846,7 +896,9 @@ def _quantities(world: World) -> None:
         "quantities/pages.csv",
         [
             first | {"size": "a4"},
-            quantity("q-2", "reader", "pages", "2", "2026-07-31T23:59:59.999999Z", "2026-08-01T01:00Z")
+            quantity(
+                "q-2", "reader", "pages", "2", "2026-07-31T23:59:59.999999Z", "2026-08-01T01:00Z"
+            )
             | {"size": "a4"},
             quantity("q-3", "reader", "unheard_of", "7", "2026-08-03T10:30Z", "2026-08-03T11:30Z")
             | {"size": "a4"},
@@ -884,7 +936,13 @@ def _nobody(world: World) -> None:
         "e2b/nobody.ndjson",
         [
             e2b("created", "2026-08-03T10:00:00Z", "sb-nobody", customer="who-is-this"),
-            e2b("killed", "2026-08-03T10:10:00Z", "sb-nobody", customer="who-is-this", ran_ms=600_000),
+            e2b(
+                "killed",
+                "2026-08-03T10:10:00Z",
+                "sb-nobody",
+                customer="who-is-this",
+                ran_ms=600_000,
+            ),
         ],
     )
 
@@ -895,10 +953,39 @@ def test_unattributed_usage_is_kept_and_not_charged(built: World) -> None:
     assert (run["account_id"], run["seconds"]) == ("unattributed", 600)
     assert hours(built, "unattributed")["08-03T10"] >= 600
     assert built.lines("unattributed") == []
-    assert built.value(
-        "select count(*) from marts.fct_statements where account_id = 'unattributed'"
-    ) == 0
+    assert (
+        built.value("select count(*) from marts.fct_statements where account_id = 'unattributed'")
+        == 0
+    )
     assert built.dispositions("e2b/nobody.ndjson") == {"unattributed": 2}
+
+
+def test_a_link_to_an_unknown_account_attributes_nothing(world: World) -> None:
+    """Usage whose link names an account that does not exist resolves to no account."""
+    world.account("known")
+    world.link("e2b", "metadata:customer", "ghost", "no-such-account")
+    event = e2b("killed", "2026-08-03T10:05:00Z", "sb-ghost", customer="ghost", ran_ms=300_000)
+    world.write("e2b/ghost.ndjson", [event])
+    world.build("2026-08-04T00:00:00Z")
+    [run] = world.intervals("sb-ghost")
+    assert (run["account_id"], run["seconds"]) == ("unattributed", 300)
+
+
+def test_ids_may_hold_any_character(world: World) -> None:
+    """Ids are other people's text: no character in them makes two runs look like one."""
+    world.account("texts")
+    at = "2026-08-03T10:05:00Z"
+    world.write(
+        "e2b/texts.ndjson",
+        [
+            e2b("killed", at, "s|1", "2", customer="texts", event_id="a", ran_ms=60_000),
+            e2b("killed", at, "s", "1|2", customer="texts", event_id="b", ran_ms=60_000),
+            e2b("killed", at, "s'\"\\%", "é 東", customer="texts", event_id="c", ran_ms=60_000),
+        ],
+    )
+    world.build("2026-08-04T00:00:00Z")
+    assert world.usage("texts") == 180
+    assert world.value("select count(distinct interval_id) from marts.fct_compute_intervals") == 3
 
 
 @written
@@ -1035,7 +1122,7 @@ def test_an_anchor_with_a_time_of_day(built: World) -> None:
     """A period that begins at 10:00 splits what runs across it there."""
     lines = built.lines("anchor-time", charge_key="sandbox_seconds")
     assert [line["quantity"] for line in lines] == [60, 60]
-    assert [line["period_end"] for line in lines][0] == utc("2026-02-28T10:00:00")
+    assert next(line["period_end"] for line in lines) == utc("2026-02-28T10:00:00")
 
 
 @written
@@ -1147,7 +1234,7 @@ def test_days_hours_and_intervals_agree(built: World) -> None:
 
 
 def test_late(world: World) -> None:
-    """Usage of an approved period that arrives 30 hours later is a correction, not a restatement."""
+    """Usage of an approved period that arrives 30 hours late is corrected, not restated."""
     world.account("late")
     known = e2b("killed", "2026-07-31T10:00:00Z", "sb-1", customer="late", ran_ms=60_000)
     world.write("e2b/known.ndjson", [capture(known, "2026-07-31T10:00:01Z")])

@@ -1,6 +1,6 @@
-"""Usage that becomes known after its statement was approved: approved lines stay, corrections follow.
+"""Usage that becomes known after approval: approved lines stay, corrections follow.
 
-One history, told to twelve accounts on different plans. July is approved on 1 August; something
+One history, told to some accounts on different plans. July is approved on 1 August; something
 about July becomes known on 2 August; August, with its corrections, is approved on 1 September; more
 about July becomes known on 2 September. Every account has one sandbox a step, so that a test can
 give its seconds in one line.
@@ -38,6 +38,9 @@ SECONDS = {
     "credited": (30, 40, 10),
     "ended": (60, 100, 40),
     "unused": (0, 60, 0),
+    "repriced": (60, 100, 40),
+    # Of a customer that nobody knew when July was approved.
+    "claimed": (50, 0, 0),
 }
 
 TIERS = [
@@ -45,21 +48,30 @@ TIERS = [
     {"up_to": None, "unit_amount": "0.05", "flat_amount": "2.00"},
 ]
 DIME = charge("seconds", "sandbox_seconds", "0.10")
+TIERED = charge("seconds", "sandbox_seconds", properties={"tiers": TIERS})
 
 PLANS = {
-    "standard": version(START, [charge("seconds", "sandbox_seconds", "0.01")]),
-    "graduated": version(
-        START, [charge("seconds", "sandbox_seconds", model="graduated", properties={"tiers": TIERS})]
-    ),
-    "volume": version(
-        START, [charge("seconds", "sandbox_seconds", model="volume", properties={"tiers": TIERS})]
-    ),
-    "included": version(START, [DIME | {"included_quantity": "50"}]),
-    "allowance": version(START, [DIME], included_amount="5.00"),
-    "minimum": version(START, [DIME], minimum_amount="10.00"),
-    "maximum": version(START, [DIME], maximum_amount="5.00"),
-    "discount": version(START, [DIME | {"percentage_discount": "10"}]),
+    "standard": [version(START, [charge("seconds", "sandbox_seconds", "0.01")])],
+    "graduated": [version(START, [TIERED | {"model": "graduated"}])],
+    "volume": [version(START, [TIERED | {"model": "volume"}])],
+    "included": [version(START, [DIME | {"included_quantity": "50"}])],
+    "allowance": [version(START, [DIME], included_amount="5.00")],
+    "minimum": [version(START, [DIME], minimum_amount="10.00")],
+    "maximum": [version(START, [DIME], maximum_amount="5.00")],
+    "discount": [version(START, [DIME | {"percentage_discount": "10"}])],
+    "dime": [version(START, [DIME])],
+    # The second version is in force before any run and published after July's approval.
+    "repriced": [
+        version(START, [charge("seconds", "sandbox_seconds", "0.01")]),
+        version(
+            "2026-07-15T00:00:00Z",
+            [charge("seconds", "sandbox_seconds", "0.02")],
+            published_at="2026-08-02T00:00:00Z",
+        ),
+    ],
 }
+# The plans of the accounts that are not named after theirs.
+PLAN_OF = {"credited": "dime", "ended": "standard", "unused": "standard", "claimed": "standard"}
 
 
 @dataclass
@@ -79,11 +91,13 @@ class History:
         self.statements[name] = self.world.query(
             "select * from marts.fct_statements order by statement_id"
         )
-        self.credits[name] = self.world.query("select * from marts.fct_credit_burndown order by all")
+        self.credits[name] = self.world.query(
+            "select * from marts.fct_credit_burndown order by all"
+        )
         self.ledger_lines[name] = ledger_rows(self.world, as_of)
 
     def corrections(self, step: str, account: str) -> list[tuple[str, str, Decimal | None, int]]:
-        """The corrections that are not approved yet: month of the statement, charge, what changed."""
+        """Corrections not approved yet: month of the statement, charge, and what changed."""
         periods = {row["statement_id"]: row for row in self.statements[step]}
         found = [
             (
@@ -97,7 +111,7 @@ class History:
             and line["charge_class"] == "correction"
             and periods[line["statement_id"]]["status"] in {"open", "closed"}
         ]
-        return sorted(found, key=lambda each: each[:2])
+        return sorted(found, key=lambda each: (each[0], each[1], each[3]))
 
     def approved(self, step: str) -> dict[str, Row]:
         """The statements that are approved at a step, by id, each with its lines and credits."""
@@ -140,17 +154,11 @@ def runs(step: int, received_at: str) -> Iterator[Row]:
 
 def prepare(world: World) -> None:
     """The accounts and their plans, and what July holds when it is approved."""
-    world.plans += [plan(name, terms) for name, terms in PLANS.items()]
+    world.plans += [plan(name, *versions) for name, versions in PLANS.items()]
     for account in SECONDS:
-        plan_id = {"credited": "allowance", "ended": "standard", "unused": "standard"}.get(account)
-        world.account(account, plan_id=None)
-        world.subscribe(
-            account,
-            "standard-dime" if account == "credited" else plan_id or account,
-            "2026-07-01T00:00:00Z",
-            "2026-08-01T00:00:00Z" if account == "ended" else "",
-        )
-    world.plans.append(plan("standard-dime", version(START, [DIME])))
+        world.account(account, plan_id=None, links=account != "claimed")
+        end = "2026-08-01T00:00:00Z" if account == "ended" else ""
+        world.subscribe(account, PLAN_OF.get(account, account), "2026-07-01T00:00:00Z", end)
     world.credits = [
         {
             "credit_id": "grant",
@@ -184,8 +192,10 @@ def tell_late(world: World) -> None:
         e2b("killed", "2026-07-20T10:10:00Z", "overrun-0", customer="overrun", ran_ms=600_000),
         e2b("killed", "2026-07-22T10:00:00Z", "capped-0", customer="capped", ran_ms=172_800_000),
     ]
-    late = [*runs(1, "2026-08-02T06:00:00Z"), *(capture(each, "2026-08-02T06:00:00Z") for each in kills)]
+    told_at = "2026-08-02T06:00:00Z"
+    late = [*runs(1, told_at), *(capture(kill, told_at) for kill in kills)]
     world.write("e2b/late.ndjson", late)
+    world.link("e2b", "metadata:customer", "claimed", "claimed")
 
 
 def tell_later(world: World) -> None:
@@ -270,6 +280,10 @@ def test_approved_statements_never_change(history: History) -> None:
         ("ended", [("seconds", 100, 100)], [("seconds", 40, 40)]),
         # Nothing was approved, so there is no approved line: what it would have been is corrected.
         ("unused", [("seconds", 60, 60)], []),
+        # 60 s at 0.01 approved; 160 s at 0.02; 200 s at 0.02.
+        ("repriced", [("seconds", -60, -60), ("seconds", 160, 320)], [("seconds", 40, 80)]),
+        # A link that is added later moves the usage of before.
+        ("claimed", [("seconds", 50, 50)], []),
         # 3600 s until the timeout, but it had ended after 600 s.
         ("overrun", [("seconds", -3000, -3000)], []),
         # 86400 s until the longest session, but it ran on to 172800 s.
@@ -290,6 +304,7 @@ def test_corrections(
 
 def test_corrections_of_a_discounted_charge(history: History) -> None:
     """The usage and its discount are corrected, each line by itself."""
+
     # 3.00 - 0.30; 7.00 - 0.70; 8.00 - 0.80.
     def changes(step: str) -> list[tuple[Decimal | None, int]]:
         found = history.corrections(step, "discount")
@@ -301,6 +316,7 @@ def test_corrections_of_a_discounted_charge(history: History) -> None:
 
 def test_credits_follow_the_corrections(history: History) -> None:
     """A correction draws what today's rating would have drawn from the credit, and no more."""
+
     # 3.00 drawn with July's approval; July is 7.00 by now and the grant of 5.00 covers 2.00 more;
     # then it is used up.
     def drawn(step: str) -> list[tuple[str, int, int]]:
@@ -326,19 +342,27 @@ def test_a_correction_names_what_it_corrects(history: History) -> None:
     """It has the service period, the plan version and the id of the approved line it corrects."""
     approved = {line["charge_id"]: line for line in history.lines["approved"]}
     corrections = [line for line in history.lines["late"] if line["charge_class"] == "correction"]
+    same = ("account_id", "subscription_id", "plan_version", "charge_key", "meter_id")
+    without_original = set()
     for line in corrections:
         assert (line["period_start"], line["period_end"]) == (utc("2026-07-01"), utc("2026-08-01"))
         original = approved.get(line["corrects_charge_id"])
-        if line["account_id"] == "unused":
-            assert original is None
-        elif original is not None:
-            same = ("account_id", "subscription_id", "plan_version", "charge_key", "meter_id")
+        if original is None:
+            without_original.add((line["account_id"], line["charge_key"]))
+        else:
             assert [line[name] for name in same] == [original[name] for name in same]
-    named = {line["corrects_charge_id"] for line in corrections} & set(approved)
-    assert len(named) >= len(SECONDS)
+    # Nothing to correct had been approved: no usage, another price, an amount that did not bite.
+    assert without_original == {
+        ("unused", "seconds"),
+        ("claimed", "seconds"),
+        ("repriced", "seconds"),
+        ("maximum", "maximum_amount"),
+    }
 
 
-def test_approved_lines_and_corrections_equal_a_fresh_rating(history: History, fresh: World) -> None:
+def test_approved_lines_and_corrections_equal_a_fresh_rating(
+    history: History, fresh: World
+) -> None:
     """For each account, month and charge: what was ever asked for is what today's facts give."""
     query = """
         select account_id, charges.period_start, charge_key, meter_id, plan_version,
@@ -350,7 +374,10 @@ def test_approved_lines_and_corrections_equal_a_fresh_rating(history: History, f
     rated: list[dict[str, Any]] = fresh.query(query)
     assert len({row["account_id"] for row in rated}) == len(SECONDS) + 2
     assert history.world.query(query) == rated
-    credits = "select credit_id, sum(applied_minor)::bigint as applied from marts.fct_credit_burndown group by 1"
+    credits = """
+        select credit_id, sum(applied_minor)::bigint as applied
+        from marts.fct_credit_burndown group by 1
+    """
     assert history.world.query(credits) == fresh.query(credits)
 
 

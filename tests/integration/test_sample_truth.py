@@ -174,7 +174,7 @@ def test_every_total_of_every_account(sample: World, truth: Truth) -> None:
 
 
 def test_daily_usage_adds_up_to_the_truth(sample: World, truth: Truth) -> None:
-    """The usage marts hold all of it: the sum of the days of all months, per account and measure."""
+    """The usage marts hold all of it, per account and measure."""
     meters = {
         "seconds": "sandbox_seconds",
         "cpu_core_seconds": "sandbox_cpu_core_seconds",
@@ -256,7 +256,7 @@ def test_every_line_of_every_closed_statement(sample: World, truth: Truth) -> No
 
 
 def test_the_planted_discrepancies_are_found_and_nothing_else(sample: World, truth: Truth) -> None:
-    """Each of the eight differences has its own cause, in its account and month, and no other has."""
+    """Each of the eight differences is named, in its account and month, and no other is."""
     found = sample.query("select * from marts.fct_discrepancies")
     planted = {(told["account_id"], told["cause"]): told for told in truth["discrepancies"]}
     assert sorted((row["account_id"], row["cause"]) for row in found) == sorted(planted)

@@ -62,9 +62,7 @@ def meters(*quantities: str) -> list[Row]:
         for meter, measure in MEASURES.items()
     ]
     measured = [{"meter_id": name, "source": "quantities", "unit": "unit"} for name in quantities]
-    return [
-        each | {"stripe_event_name": each["meter_id"]} for each in (*compute, *measured)
-    ]
+    return [each | {"stripe_event_name": each["meter_id"]} for each in (*compute, *measured)]
 
 
 def charge(key: str, meter_id: str, unit_amount: str = "0.01", **more: Any) -> Row:
@@ -361,9 +359,7 @@ class World:
         settings = self.settings(moment)
         ledger = Ledger(settings.ledger_url)
         try:
-            approved = billing.approve(
-                settings, ledger, period=period, by="Ada", accounts=accounts
-            )
+            approved = billing.approve(settings, ledger, period=period, by="Ada", accounts=accounts)
         finally:
             ledger.close()
         return approved.approvals

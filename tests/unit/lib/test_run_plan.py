@@ -118,6 +118,10 @@ def test_a_build_is_remembered_and_its_attempt_forgotten(con: duckdb.DuckDBPyCon
     assert run_plan.last_build(con) is None
     plan = _decide(previous=None)
     run_plan.write_plan(con, plan)
+    assert not run_plan.was_broken_off(con)
+    assert run_plan.read_plan(con, "run") == plan
+    assert run_plan.is_latest(con, plan)
+    run_plan.begin_build(con, plan)
     assert run_plan.was_broken_off(con)
     context = con.execute("select run_id, as_of, rebuild_usage from ops.run_context").fetchall()
     assert context == [("run", AS_OF, True)]
@@ -128,6 +132,18 @@ def test_a_build_is_remembered_and_its_attempt_forgotten(con: duckdb.DuckDBPyCon
     assert not run_plan.last_build_is_published(con)
     run_plan.record_publication(con)
     assert run_plan.last_build_is_published(con)
+    con.close()
+
+
+def test_each_run_keeps_its_own_plan(con: duckdb.DuckDBPyConnection) -> None:
+    """Two runs take turns: the second's plan must not become the first's clock."""
+    first = _decide(previous=None)
+    run_plan.write_plan(con, first)
+    second = replace(first, run_id="other", inputs=replace(SEEN, as_of=AS_OF + timedelta(days=1)))
+    run_plan.write_plan(con, second)
+    assert run_plan.read_plan(con, "run") == first
+    assert not run_plan.is_latest(con, first)
+    assert run_plan.read_plan(con) == second
     con.close()
 
 

@@ -89,7 +89,7 @@ def test_lost_files_are_published_again(paths: Paths, lost: str) -> None:
 
 
 def test_reader_in_another_process_sees_one_whole_publication(paths: Paths) -> None:
-    """A reader that opened the marts before a run still reads the same after it, and never waits."""
+    """A reader that opened the marts before a run reads the same after it, and never waits."""
     paths.publish(BUILD)
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(paths.database)],

@@ -1,0 +1,81 @@
+"""The summary of a run, as lines for people."""
+
+from typing import Any
+
+import pytest
+
+from reports.summary import discrepancy_lines, summary_lines
+
+pytestmark = pytest.mark.unit
+
+
+def _summary(**changes: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {
+        "accounts": [],
+        "loads": [],
+        "rows": [],
+        "quarantine": [],
+        "usage": [],
+        "charges": [],
+        "approvals_waiting": [],
+        "push": [],
+        "discrepancies": [],
+        "marts": {"database": "m.duckdb", "parquet": "m", "tables": {}},
+    }
+    return empty | changes
+
+
+def test_text_from_records_cannot_reach_the_terminal() -> None:
+    """A quarantine reason quotes the record: escape codes and line breaks must not get through."""
+    row = {"source": "e2b", "reason": "bad: \x1b[31m\nred", "rows": 1}
+    text = "\n".join(summary_lines(_summary(quarantine=[row])))
+    assert "\x1b" not in text
+    assert "bad: ?[31m?red" in text
+
+
+def test_what_a_push_would_send_is_summed_exactly() -> None:
+    push = [
+        {
+            "status": status,
+            "period": "2026-08",
+            "account_id": account,
+            "stripe_event_name": "seconds",
+            "quantity": quantity,
+        }
+        for status, account, quantity in [
+            ("approved", "a", "12345678901234567890.000000000001"),
+            ("approved", "b", "0.000000000001"),
+            ("closed", "c", "5"),
+        ]
+    ]
+    lines = list(summary_lines(_summary(push=push)))
+    assert "A push now would send: 2 meter totals" in lines
+    assert any("12345678901234567890.000000000002" in line for line in lines)
+    assert "Once the waiting statements are approved it would send: 1 meter totals" in lines
+
+
+def test_waiting_statements_with_nothing_to_pay_are_counted() -> None:
+    waiting = [
+        {"period": "2026-08", "account_id": name, "currency": "usd", "total_minor": total}
+        for name, total in [("a", 5), ("b", 0), ("c", 0)]
+    ]
+    lines = list(summary_lines(_summary(approvals_waiting=waiting)))
+    assert "Approvals waiting: 3" in lines
+    assert "  and 2 with nothing to pay" in lines
+
+
+def test_every_discrepancy_has_a_line_with_its_evidence() -> None:
+    row = {
+        "cause": "late",
+        "leg": "pushed_meter",
+        "account_id": "a",
+        "meter_id": "m",
+        "period_start": "2026-08-01T00:00:00Z",
+        "quantity_delta": "-1.5",
+        "amount_delta_minor": None,
+        "evidence": "because",
+    }
+    (line,) = discrepancy_lines([row])
+    for part in ("late", "pushed_meter", "a", "-1.5", "because"):
+        assert part in line
+    assert "minor units" not in line
