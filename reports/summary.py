@@ -223,18 +223,19 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterato
         max(len(column), *(len(line[place]) for line in cells))
         for place, column in enumerate(columns)
     ]
-    yield "  " + _aligned(columns, widths, columns, cells)
-    for line in cells:
-        yield "  " + _aligned(line, widths, columns, cells)
+    numeric = [
+        column != "period" and all(_is_number(line[place]) for line in cells)
+        for place, column in enumerate(columns)
+    ]
+    for line in [list(columns), *cells]:
+        yield "  " + _aligned(line, widths, numeric)
 
 
-def _aligned(
-    line: Sequence[str], widths: Sequence[int], columns: Sequence[str], cells: list[list[str]]
-) -> str:
-    out = []
-    for place, (text, width) in enumerate(zip(line, widths, strict=True)):
-        numeric = columns[place] not in {"period"} and all(_is_number(row[place]) for row in cells)
-        out.append(text.rjust(width) if numeric else text.ljust(width))
+def _aligned(line: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    out = [
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(line, widths, numeric, strict=True)
+    ]
     return "  ".join(out).rstrip()
 
 

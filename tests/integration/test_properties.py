@@ -167,7 +167,7 @@ def counts(world: World) -> dict[tuple[str, str], int]:
     return {(row["source"], row["disposition"]): row["rows"] for row in rows}
 
 
-@few(6)
+@few(5)
 @given(random=seeds)
 def test_usage_is_what_the_rules_say(new_world: NewWorld, random: Random) -> None:
     """Any history comes to what a plain model of the rules makes of it, at any instant."""
@@ -181,7 +181,7 @@ def test_usage_is_what_the_rules_say(new_world: NewWorld, random: Random) -> Non
     assert_conserved(world)
 
 
-@few(3)
+@few(2)
 @given(random=seeds)
 def test_batches_and_the_moving_clock(new_world: NewWorld, random: Random) -> None:
     """Files in any batches, under any names, while the clock moves: always as if built at once.
@@ -220,7 +220,7 @@ def test_batches_and_the_moving_clock(new_world: NewWorld, random: Random) -> No
     assert world.digests() == before
 
 
-@few(2)
+@few(1)
 @given(random=seeds)
 def test_a_changing_price_book(new_world: NewWorld, random: Random) -> None:
     """Meters, prices, links and subscriptions that change between builds: as if built at once.
@@ -292,10 +292,12 @@ def test_repetition_and_grouping(new_world: NewWorld, random: Random) -> None:
     assert_same(world, elsewhere, except_for=["fct_row_dispositions"])
     assert counts(elsewhere) == before
 
+    # More than half of each larger file: the same file again would not even be loaded.
     again = History(
         {
             name: random.sample(records, len(records) // 2 + 1)
             for name, records in history.files.items()
+            if len(records) > 2
         }
     )
     again.write(world, again.files, prefix="again-")

@@ -74,15 +74,20 @@ tiers as (
         in_force.in_force_until,
         coalesce(reached.tier_index, 1) = tiers.tier_index as is_reached,
         tiers.tier_index,
-        cast(
-            case in_force.transform_operation
-                when 'multiply'
-                    then {{ multiply_exactly('tiers.unit_amount', 'in_force.transform_factor') }}
-                when 'divide'
-                    then {{ divide_exactly('tiers.unit_amount', 'in_force.transform_factor') }}
-                else tiers.unit_amount
-            end as decimal(38, 18)
-        ) as unit_amount,
+        -- Each branch is cast: DuckDB gives a CASE the smallest of its scales.
+        case in_force.transform_operation
+            when 'multiply'
+                then cast(
+                    {{ multiply_exactly('tiers.unit_amount', 'in_force.transform_factor') }}
+                    as decimal(38, 18)
+                )
+            when 'divide'
+                then cast(
+                    {{ divide_exactly('tiers.unit_amount', 'in_force.transform_factor') }}
+                    as decimal(38, 18)
+                )
+            else cast(tiers.unit_amount as decimal(38, 18))
+        end as unit_amount,
         in_force.minor_factor,
         in_force.share_to_pay
     from in_force
