@@ -72,6 +72,9 @@ _QUERIES: Mapping[str, str] = {
 }
 
 
+_ON_A_SCREEN = 60
+
+
 def read_summary(database: Path, folder: Path) -> dict[str, Any]:
     """Read everything that a run reports from the published marts at `database`.
 
@@ -98,7 +101,9 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """The summary as lines of text for a person, at most a screen wide."""
     yield from _run_lines(summary)
     yield f"Accounts: {len(summary['accounts'])}"
-    yield from _table(summary["accounts"], ("account_id", "name", "currency", "timezone"))
+    yield from _first(
+        summary["accounts"], ("account_id", "name", "currency", "timezone"), "dim_accounts"
+    )
     yield "Loads"
     yield from _table(summary["loads"], ("source", "files", "records", "quarantined"))
     yield "Rows by source and disposition"
@@ -169,9 +174,16 @@ def _run_lines(summary: Mapping[str, Any]) -> Iterator[str]:
 def _waiting_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"Approvals waiting: {len(rows)}"
     due = [row for row in rows if row["total_minor"]]
-    yield from _table(due, ("period", "account_id", "currency", "total_minor"))
+    yield from _first(due, ("period", "account_id", "currency", "total_minor"), "fct_statements")
     if len(due) < len(rows):
         yield f"  and {len(rows) - len(due)} with nothing to pay"
+
+
+def _first(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], mart: str) -> Iterator[str]:
+    """The rows that a person reads on a screen, and where the others are."""
+    yield from _table(rows[:_ON_A_SCREEN], columns)
+    if len(rows) > _ON_A_SCREEN:
+        yield f"  and {len(rows) - _ON_A_SCREEN} more in {mart}"
 
 
 def _push_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

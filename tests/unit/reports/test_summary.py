@@ -79,3 +79,15 @@ def test_every_discrepancy_has_a_line_with_its_evidence() -> None:
     for part in ("late", "pushed_meter", "a", "-1.5", "because"):
         assert part in line
     assert "minor units" not in line
+
+
+def test_ten_thousand_accounts_do_not_fill_the_terminal() -> None:
+    """The first ones are listed and the others counted; all of them are in the mart."""
+    accounts = [
+        {"account_id": f"a{n:05d}", "name": "n", "currency": "usd", "timezone": "UTC"}
+        for n in range(10_000)
+    ]
+    lines = list(summary_lines(_summary(accounts=accounts)))
+    assert "Accounts: 10000" in lines
+    assert sum("a00" in line for line in lines) == 60
+    assert "  and 9940 more in dim_accounts" in lines
