@@ -4,8 +4,11 @@
 -- link of the provider's account; among equals the link that began last. Nobody's: 'unattributed'.
 with
 
+-- A link to nobody on the list of accounts leads nowhere.
 links as (
-    select * from {{ ref('stg_accounts__links') }}
+    select links.*
+    from {{ ref('stg_accounts__links') }} as links
+    semi join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
 ),
 
 account_references as (

@@ -2,8 +2,8 @@
 -- Grain: one stretch of an account's time in which its plan limits the sandboxes that run at once.
 select
     segments.account_id,
-    epoch_us(segments.segment_start) as from_us,
-    epoch_us(segments.segment_end) as to_us,
+    segments.segment_start as from_at,
+    segments.segment_end as to_at,
     versions.max_concurrent_sandboxes
 from {{ ref('int_billing_segments') }} as segments
 inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)

@@ -1,12 +1,12 @@
 -- Grain: one delivery. An event from before executions had ids belongs to the run that began at the
--- last start of its sandbox; repeated deliveries of that start change nothing.
+-- last start of its sandbox that is known; repeated deliveries of that start change nothing.
 {%- set columns %}
     load_seq,
     record_number,
     known_at,
     event_id,
     event_type,
-    team_id as source_account,
+    coalesce(team_id, '') as source_account,
     sandbox_id,
     template_id,
     occurred_at,
@@ -29,11 +29,19 @@ select
     {{ columns }},
     'since ' || coalesce(
         last_value(case when event_type in ('created', 'resumed') then occurred_at end ignore nulls) over (
-            partition by team_id, sandbox_id
+            partition by coalesce(team_id, ''), sandbox_id
             order by occurred_at, event_type in ('paused', 'killed')
             range between unbounded preceding and current row
         )::varchar,
         'before the first event'
     ) as execution_id
 from {{ source('e2b', 'e2b_events') }}
-where execution_id = ''
+where execution_id = '' and known_at <= {{ as_of() }}
+
+union all
+
+select
+    {{ columns }},
+    'not known yet' as execution_id
+from {{ source('e2b', 'e2b_events') }}
+where execution_id = '' and known_at > {{ as_of() }}

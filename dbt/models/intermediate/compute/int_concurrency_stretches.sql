@@ -1,0 +1,104 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
+) }}
+-- Grain: account and stretch of time with a constant number of running sandboxes, more than none; cut
+-- at UTC midnight, so that a day can be made again alone.
+-- One sort, then windows without partition or order, which DuckDB streams: every +1 has its -1 inside
+-- the same account, so the running sum is 0 at each change of account. That the sort's order reaches
+-- the windows is watched by assert_concurrency_adds_up_to_usage.
+-- depends_on: {{ ref('int_touched_account_days') }}
+{%- set day_us = 86400000000 %}
+with
+
+{% if is_incremental() -%}
+pieces as (
+    select
+        intervals.account_id,
+        greatest(epoch_us(intervals.started_at), epoch_us(cast(touched.usage_date as timestamptz))) as a,
+        least(epoch_us(intervals.ended_at), epoch_us(cast(touched.usage_date as timestamptz)) + {{ day_us }}) as b
+    from {{ ref('int_compute_intervals') }} as intervals
+    inner join {{ ref('int_touched_account_days') }} as touched
+        on intervals.account_id = touched.account_id
+        and intervals.started_at < cast(touched.usage_date as timestamptz) + interval 1 day
+        and intervals.ended_at > cast(touched.usage_date as timestamptz)
+    where intervals.us > 0
+),
+{%- else -%}
+intervals as (
+    select account_id, epoch_us(started_at) as a, epoch_us(ended_at) as b
+    from {{ ref('int_compute_intervals') }}
+    where us > 0
+),
+
+pieces as (
+    select account_id, a, least(b, (a // {{ day_us }} + 1) * {{ day_us }}) as b
+    from intervals
+    union all
+    select account_id, day_number * {{ day_us }} as a, least(b, (day_number + 1) * {{ day_us }}) as b
+    from (
+        select *, unnest(range(a // {{ day_us }} + 1, (b - 1) // {{ day_us }} + 1)) as day_number
+        from intervals
+        where b > (a // {{ day_us }} + 1) * {{ day_us }}
+    ) as crossings
+),
+{%- endif %}
+
+-- The last row, of no account, lets the real last stretch see its end.
+points as (
+    select account_id, at_us, change
+    from (
+        select account_id, a as at_us, 1 as change, false as is_last from pieces
+        union all
+        select account_id, b as at_us, -1 as change, false as is_last from pieces
+        union all
+        select '' as account_id, 0 as at_us, 0 as change, true as is_last
+    ) as every_point
+    order by is_last, account_id, at_us, change
+),
+
+levels as (
+    select
+        account_id,
+        at_us,
+        sum(change) over (rows unbounded preceding) as level,
+        lead(at_us) over () as next_at_us,
+        lead(account_id) over () as next_account_id
+    from points
+),
+
+lasting as (
+    select
+        account_id,
+        at_us,
+        level,
+        lag(account_id) over () as previous_account_id,
+        lag(level) over () as previous_level,
+        lag(next_at_us) over () as previous_end_us
+    from levels
+    where next_account_id is null or (next_account_id = account_id and next_at_us > at_us and level > 0)
+),
+
+-- Where one sandbox ends in the instant another begins, the count does not change: one stretch.
+stretches as (
+    select
+        account_id,
+        at_us,
+        level,
+        lead(previous_end_us) over () as end_us
+    from lasting
+    where
+        previous_account_id is distinct from account_id
+        or previous_level <> level
+        or previous_end_us <> at_us
+        or at_us % {{ day_us }} = 0
+)
+
+select
+    account_id,
+    make_timestamptz(at_us) as started_at,
+    make_timestamptz(end_us) as ended_at,
+    cast(level as integer) as running_sandboxes,
+    cast(make_timestamptz(at_us) as date) as usage_date
+from stretches
+where account_id <> ''
