@@ -59,7 +59,7 @@ run: $(STAMP) ## run the whole pipeline on the bundled sample month and print th
 	@$(SETTINGS) $(QUIET) $(BIN)/meterhouse run
 
 test: $(STAMP) browser ## run every test
-	@$(QUIET) $(BIN)/pytest
+	@$(QUIET) $(BIN)/pytest -n 2 --dist loadfile
 
 # The browser test drives an installed Chromium; Playwright's own download is never used.
 browser:
