@@ -99,6 +99,6 @@ select
     make_timestamptz(at_us) as started_at,
     make_timestamptz(end_us) as ended_at,
     cast(level as integer) as running_sandboxes,
-    cast(make_timestamptz(at_us) as date) as usage_date
+    date '1970-01-01' + cast(at_us // {{ day_us }} as integer) as usage_date
 from stretches
 where account_id <> ''

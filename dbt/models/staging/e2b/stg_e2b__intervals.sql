@@ -134,12 +134,22 @@ unsized as (
     group by all
 ),
 
+templates as (
+    select
+        every_template.*,
+        row_number() over () as template_number
+    from (select distinct source_account, template_id from unsized where template_id is not null) as every_template
+),
+
 -- The size of the last run of the same template that had ended when this one began.
 template_ends as (
-    select source_account, template_id, occurred_at, vcpu, memory_mib
-    from {{ ref('stg_e2b__events') }}
-    semi join unsized using (source_account, template_id)
-    where event_type in ('paused', 'killed') and memory_mib is not null and known_at <= {{ as_of() }}
+    select templates.template_number, events.occurred_at, events.vcpu, events.memory_mib
+    from {{ ref('stg_e2b__events') }} as events
+    inner join templates using (source_account, template_id)
+    where
+        events.event_type in ('paused', 'killed')
+        and events.memory_mib is not null
+        and events.known_at <= {{ as_of() }}
 ),
 
 template_sizes as (
@@ -150,14 +160,13 @@ template_sizes as (
         max(sizes.vcpu) as vcpu,
         max(sizes.memory_mib) as memory_mib
     from (
-        select unsized.*, template_ends.occurred_at
-        from unsized
+        select numbered.*, template_ends.occurred_at
+        from (select * from unsized inner join templates using (source_account, template_id)) as numbered
         asof inner join template_ends
-            on unsized.source_account = template_ends.source_account
-            and unsized.template_id = template_ends.template_id
-            and unsized.started_at >= template_ends.occurred_at
+            on numbered.template_number = template_ends.template_number
+            and numbered.started_at >= template_ends.occurred_at
     ) as latest
-    inner join template_ends as sizes using (source_account, template_id, occurred_at)
+    inner join template_ends as sizes using (template_number, occurred_at)
     group by latest.source_account, latest.sandbox_id, latest.execution_id
 ),
 
