@@ -134,7 +134,7 @@ unsized as (
     group by all
 ),
 
-templates as (
+templates as materialized (
     select
         every_template.*,
         row_number() over () as template_number
@@ -188,36 +188,51 @@ labelled as (
             else 'open'
         end as evidence
     from ended
+),
+
+-- Nearly all runs tell their size themselves: only the others are looked up.
+sized as (
+    select labelled.*, memory_mib is not null as tells_size
+    from labelled
+    where memory_mib is not null
+    union all
+    select
+        labelled.* replace (
+            coalesce(labelled.vcpu, template_sizes.vcpu) as vcpu, template_sizes.memory_mib as memory_mib
+        ),
+        false as tells_size
+    from labelled
+    left join template_sizes using (source_account, sandbox_id, execution_id)
+    where labelled.memory_mib is null
 )
 
 select
     'e2b' as provider,
-    labelled.source_account,
+    sized.source_account,
     cast(null as varchar) as account_ref,
-    labelled.metadata,
-    labelled.sandbox_id,
-    labelled.execution_id,
+    sized.metadata,
+    sized.sandbox_id,
+    sized.execution_id,
     cast(null as varchar) as region,
-    coalesce(labelled.started_at, labelled.ended_at) as started_at,
-    labelled.ended_at,
-    coalesce(labelled.vcpu, template_sizes.vcpu) as vcpu,
-    coalesce(labelled.memory_mib, template_sizes.memory_mib) as memory_mib,
+    coalesce(sized.started_at, sized.ended_at) as started_at,
+    sized.ended_at,
+    sized.vcpu,
+    sized.memory_mib,
     cast(null as bigint) as disk_mib,
     cast(null as decimal(18, 6)) as gpu,
-    labelled.evidence,
+    sized.evidence,
     nullif(concat_ws(',',
-        case when labelled.started_at is null then 'start_unknown' end,
-        case when labelled.stopped_at < labelled.started_at then 'ends_before_start' end,
-        case when labelled.stopped_at > labelled.next_started_at then 'overlaps_next_run' end,
-        case when labelled.has_checkpoint then 'checkpointed' end,
-        case when labelled.stopped_at is null then 'end_missing' end,
-        case when coalesce(labelled.memory_mib, template_sizes.memory_mib) is null then 'size_unknown' end
+        case when sized.started_at is null then 'start_unknown' end,
+        case when sized.stopped_at < sized.started_at then 'ends_before_start' end,
+        case when sized.stopped_at > sized.next_started_at then 'overlaps_next_run' end,
+        case when sized.has_checkpoint then 'checkpointed' end,
+        case when sized.stopped_at is null then 'end_missing' end,
+        case when sized.memory_mib is null then 'size_unknown' end
     ), '') as issues,
-    labelled.known_at,
+    sized.known_at,
     coalesce(repeated_ends.repeated_deliveries, 0) as repeated_deliveries,
-    case when labelled.stopped_by_pause then labelled.next_started_at end as paused_until,
+    case when sized.stopped_by_pause then sized.next_started_at end as paused_until,
     -- Unsettled runs change without a record of their own: with the clock, or with other sandboxes.
-    labelled.evidence <> 'open' and labelled.memory_mib is not null as is_settled
-from labelled
-left join template_sizes using (source_account, sandbox_id, execution_id)
+    sized.evidence <> 'open' and sized.tells_size as is_settled
+from sized
 left join repeated_ends using (source_account, sandbox_id, execution_id)
