@@ -14,7 +14,7 @@ links as (
 account_references as (
     select account_reference, from_json(account_reference, '["VARCHAR"]') as parts
     from (
-        select account_reference from {{ ref('int_compute_runs') }}
+        select account_reference from {{ ref('int_account_references') }}
         union
         select account_reference from {{ ref('stg_generic__quantities') }}
     ) as every_reference

@@ -60,7 +60,7 @@ select
     account_id,
     dimensions,
     make_timestamptz(hour_number * {{ hour_us }}) as usage_hour,
-    cast(make_timestamptz(hour_number * {{ hour_us }}) as date) as usage_date,
+    date '1970-01-01' + cast(hour_number // 24 as integer) as usage_date,
     cast(sum(us) as bigint) as us,
     cast(sum(case when is_inferred then us else 0 end) as bigint) as inferred_us
 from parts

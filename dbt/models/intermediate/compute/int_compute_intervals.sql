@@ -10,13 +10,18 @@ with
 
 attributed as (
     select
-        runs.* exclude (account_reference, started_at, ended_at),
+        runs.* exclude (account_ref, metadata, started_at, ended_at),
         assignments.account_id,
         greatest(runs.started_at, assignments.valid_from) as started_at,
         least(greatest(runs.ended_at, runs.started_at), assignments.valid_to) as ended_at
     from {{ ref('int_compute_runs') }} as runs
+    inner join {{ ref('int_account_references') }} as account_references
+        on runs.provider = account_references.provider
+        and runs.source_account = account_references.source_account
+        and runs.account_ref is not distinct from account_references.account_ref
+        and runs.metadata is not distinct from account_references.metadata
     inner join {{ ref('int_account_assignments') }} as assignments
-        on runs.account_reference = assignments.account_reference
+        on account_references.account_reference = assignments.account_reference
         and runs.started_at < assignments.valid_to
         and (
             runs.ended_at > assignments.valid_from

@@ -48,13 +48,13 @@ pieces as (
 points as (
     select account_id, at_us, change
     from (
-        select account_id, a as at_us, 1 as change, false as is_last from pieces
+        select account_id, a as at_us, 1 as change from pieces
         union all
-        select account_id, b as at_us, -1 as change, false as is_last from pieces
+        select account_id, b as at_us, -1 as change from pieces
         union all
-        select '' as account_id, 0 as at_us, 0 as change, true as is_last
+        select cast(null as varchar) as account_id, 0 as at_us, 0 as change
     ) as every_point
-    order by is_last, account_id, at_us, change
+    order by account_id nulls last, at_us, change
 ),
 
 levels as (
@@ -76,7 +76,7 @@ lasting as (
         lag(level) over () as previous_level,
         lag(next_at_us) over () as previous_end_us
     from levels
-    where next_account_id is null or (next_account_id = account_id and next_at_us > at_us and level > 0)
+    where account_id is null or (next_account_id = account_id and next_at_us > at_us and level > 0)
 ),
 
 -- Where one sandbox ends in the instant another begins, the count does not change: one stretch.
@@ -99,6 +99,6 @@ select
     make_timestamptz(at_us) as started_at,
     make_timestamptz(end_us) as ended_at,
     cast(level as integer) as running_sandboxes,
-    cast(make_timestamptz(at_us) as date) as usage_date
+    date '1970-01-01' + cast(at_us // {{ day_us }} as integer) as usage_date
 from stretches
-where account_id <> ''
+where account_id is not null

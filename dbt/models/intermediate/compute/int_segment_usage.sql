@@ -4,12 +4,13 @@
 ) }}
 -- Grain: billing segment, meter, dimensions: the usage inside the segment, to the microsecond.
 -- Hours that lie whole inside a segment are taken as they are; an hour that a segment's edge cuts is
--- measured again from its intervals.
+-- measured again from its intervals. Segments are numbered here: sums group by a number, not by two texts.
 -- depends_on: {{ ref('int_touched_accounts') }}
 with
 
-segments as (
+segments as materialized (
     select
+        row_number() over () as segment_number,
         segment_id,
         account_id,
         segment_start,
@@ -25,8 +26,7 @@ segments as (
 
 whole_hours as (
     select
-        segments.segment_id,
-        segments.account_id,
+        segments.segment_number,
         hours.dimensions,
         sum(hours.us) as us,
         sum(hours.inferred_us) as inferred_us
@@ -35,24 +35,23 @@ whole_hours as (
         on hours.account_id = segments.account_id
         and hours.usage_hour >= segments.whole_start
         and hours.usage_hour < segments.whole_end
-    group by segments.segment_id, segments.account_id, hours.dimensions
+    group by segments.segment_number, hours.dimensions
 ),
 
 -- The stretches of a segment outside its whole hours: at most one at each edge.
 edges as (
-    select segment_id, account_id, segment_start as edge_start, least(whole_start, segment_end) as edge_end
+    select segment_number, account_id, segment_start as edge_start, least(whole_start, segment_end) as edge_end
     from segments
     where segment_start < whole_start
     union all
-    select segment_id, account_id, greatest(whole_end, segment_start) as edge_start, segment_end as edge_end
+    select segment_number, account_id, greatest(whole_end, segment_start) as edge_start, segment_end as edge_end
     from segments
     where whole_end < segment_end and (whole_end >= whole_start)
 ),
 
 edge_parts as (
     select
-        edges.segment_id,
-        edges.account_id,
+        edges.segment_number,
         intervals.dimensions,
         epoch_us(least(intervals.ended_at, edges.edge_end))
             - epoch_us(greatest(intervals.started_at, edges.edge_start)) as us,
@@ -67,27 +66,27 @@ edge_parts as (
 
 compute_usage as (
     select
-        segment_id,
-        account_id,
+        segment_number,
         dimensions,
         cast(sum(us) as bigint) as us,
         cast(sum(inferred_us) as bigint) as inferred_us
     from (
-        select segment_id, account_id, dimensions, us, inferred_us from whole_hours
+        select segment_number, dimensions, us, inferred_us from whole_hours
         union all
-        select segment_id, account_id, dimensions, us, case when is_inferred then us else 0 end from edge_parts
+        select segment_number, dimensions, us, case when is_inferred then us else 0 end from edge_parts
     ) as parts
-    group by segment_id, account_id, dimensions
+    group by segment_number, dimensions
 )
 
 select
-    usage.segment_id,
-    usage.account_id,
+    segments.segment_id,
+    segments.account_id,
     meters.meter_id,
     usage.dimensions,
     {{ compute_quantity('meters.measure', 'usage.us', 'sizes') }} as quantity,
     {{ compute_quantity('meters.measure', 'usage.inferred_us', 'sizes') }} as inferred_quantity
 from compute_usage as usage
+inner join segments using (segment_number)
 inner join {{ ref('int_compute_sizes') }} as sizes using (dimensions)
 inner join {{ ref('stg_pricebook__meters') }} as meters
     on meters.source = 'compute' and {{ measure_applies('meters.measure', 'sizes') }}

@@ -7,22 +7,43 @@ subscribed as (
     select account_id, min(segment_start) as first_at, max(segment_end) as last_at
     from {{ ref('int_billing_segments') }}
     group by account_id
+),
+
+intervals as (
+    select
+        intervals.provider,
+        intervals.source_account,
+        intervals.sandbox_id,
+        intervals.execution_id,
+        intervals.account_id,
+        intervals.us,
+        intervals.us > 0 and subscribed.account_id is not null as bills
+    from {{ ref('int_compute_intervals') }} as intervals
+    left join subscribed
+        on intervals.account_id = subscribed.account_id
+        and intervals.started_at < subscribed.last_at
+        and intervals.ended_at > subscribed.first_at
+),
+
+-- Most runs bill. So the intervals that do not are found first, then those whose run has one that does.
+unbilled as (
+    select * from intervals where not bills
+),
+
+billed as (
+    select * from intervals where bills
 )
 
 select
-    intervals.provider,
-    intervals.source_account,
-    intervals.sandbox_id,
-    intervals.execution_id,
+    provider,
+    source_account,
+    sandbox_id,
+    execution_id,
     case
-        when max(intervals.us) = 0 then 'not_billable'
-        when bool_and(intervals.account_id = 'unattributed' or intervals.us = 0) then 'unattributed'
+        when max(us) = 0 then 'not_billable'
+        when bool_and(account_id = 'unattributed' or us = 0) then 'unattributed'
         else 'not_billable'
     end as disposition
-from {{ ref('int_compute_intervals') }} as intervals
-left join subscribed
-    on intervals.account_id = subscribed.account_id
-    and intervals.started_at < subscribed.last_at
-    and intervals.ended_at > subscribed.first_at
+from unbilled
+anti join billed using (provider, source_account, sandbox_id, execution_id)
 group by all
-having bool_and(intervals.us = 0 or subscribed.account_id is null)

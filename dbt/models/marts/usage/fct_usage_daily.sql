@@ -2,17 +2,57 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
 ) }}
--- Grain: account, meter, dimensions, UTC day: the sum of its hours, never split again.
+-- Grain: account, meter, dimensions, UTC day: the sum of its hours, taken before sizes are multiplied in.
 -- depends_on: {{ ref('int_touched_account_days') }}
+with
+
+days as (
+    select
+        account_id,
+        dimensions,
+        usage_date,
+        cast(sum(us) as bigint) as us,
+        cast(sum(inferred_us) as bigint) as inferred_us
+    from {{ ref('int_compute_hours') }}
+    {% if is_incremental() -%}
+    semi join {{ ref('int_touched_account_days') }} using (account_id, usage_date)
+    {%- endif %}
+    group by account_id, dimensions, usage_date
+),
+
+quantities as (
+    select
+        account_id,
+        meter_id,
+        dimensions,
+        cast(used_at as date) as usage_date,
+        cast(sum(quantity) as decimal(38, 16)) as quantity
+    from {{ ref('int_quantities') }}
+    group by all
+)
+
+select
+    days.account_id,
+    meters.meter_id,
+    days.dimensions,
+    days.usage_date,
+    {{ compute_quantity('meters.measure', 'days.us', 'sizes') }} as quantity,
+    {{ compute_quantity('meters.measure', 'days.inferred_us', 'sizes') }} as inferred_quantity
+from days
+inner join {{ ref('int_compute_sizes') }} as sizes using (dimensions)
+inner join {{ ref('stg_pricebook__meters') }} as meters
+    on meters.source = 'compute' and {{ measure_applies('meters.measure', 'sizes') }}
+
+union all
+
 select
     account_id,
     meter_id,
     dimensions,
     usage_date,
-    cast(sum(quantity) as decimal(38, 16)) as quantity,
-    cast(sum(inferred_quantity) as decimal(38, 16)) as inferred_quantity
-from {{ ref('fct_usage_hourly') }}
+    quantity,
+    cast(0 as decimal(38, 16)) as inferred_quantity
+from quantities
 {% if is_incremental() -%}
 semi join {{ ref('int_touched_account_days') }} using (account_id, usage_date)
 {%- endif %}
-group by account_id, meter_id, dimensions, usage_date

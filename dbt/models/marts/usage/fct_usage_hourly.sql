@@ -1,16 +1,9 @@
-{{ config(
-    materialized='incremental', incremental_strategy='append',
-    pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
-) }}
+{{ config(materialized='view') }}
 -- Grain: account, meter, dimensions, UTC hour.
--- depends_on: {{ ref('int_touched_account_days') }}
 with
 
 hours as (
     select * from {{ ref('int_compute_hours') }}
-    {% if is_incremental() -%}
-    semi join {{ ref('int_touched_account_days') }} using (account_id, usage_date)
-    {%- endif %}
 ),
 
 quantities as (
@@ -22,13 +15,6 @@ quantities as (
         cast(used_at as date) as usage_date,
         cast(sum(quantity) as decimal(38, 16)) as quantity
     from {{ ref('int_quantities') }}
-    {% if is_incremental() -%}
-    where exists (
-        select 1
-        from {{ ref('int_touched_account_days') }} as touched
-        where touched.account_id = int_quantities.account_id and touched.usage_date = cast(int_quantities.used_at as date)
-    )
-    {%- endif %}
     group by all
 )
 

@@ -134,12 +134,22 @@ unsized as (
     group by all
 ),
 
+templates as materialized (
+    select
+        every_template.*,
+        row_number() over () as template_number
+    from (select distinct source_account, template_id from unsized where template_id is not null) as every_template
+),
+
 -- The size of the last run of the same template that had ended when this one began.
 template_ends as (
-    select source_account, template_id, occurred_at, vcpu, memory_mib
-    from {{ ref('stg_e2b__events') }}
-    semi join unsized using (source_account, template_id)
-    where event_type in ('paused', 'killed') and memory_mib is not null and known_at <= {{ as_of() }}
+    select templates.template_number, events.occurred_at, events.vcpu, events.memory_mib
+    from {{ ref('stg_e2b__events') }} as events
+    inner join templates using (source_account, template_id)
+    where
+        events.event_type in ('paused', 'killed')
+        and events.memory_mib is not null
+        and events.known_at <= {{ as_of() }}
 ),
 
 template_sizes as (
@@ -150,14 +160,13 @@ template_sizes as (
         max(sizes.vcpu) as vcpu,
         max(sizes.memory_mib) as memory_mib
     from (
-        select unsized.*, template_ends.occurred_at
-        from unsized
+        select numbered.*, template_ends.occurred_at
+        from (select * from unsized inner join templates using (source_account, template_id)) as numbered
         asof inner join template_ends
-            on unsized.source_account = template_ends.source_account
-            and unsized.template_id = template_ends.template_id
-            and unsized.started_at >= template_ends.occurred_at
+            on numbered.template_number = template_ends.template_number
+            and numbered.started_at >= template_ends.occurred_at
     ) as latest
-    inner join template_ends as sizes using (source_account, template_id, occurred_at)
+    inner join template_ends as sizes using (template_number, occurred_at)
     group by latest.source_account, latest.sandbox_id, latest.execution_id
 ),
 
@@ -179,36 +188,51 @@ labelled as (
             else 'open'
         end as evidence
     from ended
+),
+
+-- Nearly all runs tell their size themselves: only the others are looked up.
+sized as (
+    select labelled.*, memory_mib is not null as tells_size
+    from labelled
+    where memory_mib is not null
+    union all
+    select
+        labelled.* replace (
+            coalesce(labelled.vcpu, template_sizes.vcpu) as vcpu, template_sizes.memory_mib as memory_mib
+        ),
+        false as tells_size
+    from labelled
+    left join template_sizes using (source_account, sandbox_id, execution_id)
+    where labelled.memory_mib is null
 )
 
 select
     'e2b' as provider,
-    labelled.source_account,
+    sized.source_account,
     cast(null as varchar) as account_ref,
-    labelled.metadata,
-    labelled.sandbox_id,
-    labelled.execution_id,
+    sized.metadata,
+    sized.sandbox_id,
+    sized.execution_id,
     cast(null as varchar) as region,
-    coalesce(labelled.started_at, labelled.ended_at) as started_at,
-    labelled.ended_at,
-    coalesce(labelled.vcpu, template_sizes.vcpu) as vcpu,
-    coalesce(labelled.memory_mib, template_sizes.memory_mib) as memory_mib,
+    coalesce(sized.started_at, sized.ended_at) as started_at,
+    sized.ended_at,
+    sized.vcpu,
+    sized.memory_mib,
     cast(null as bigint) as disk_mib,
     cast(null as decimal(18, 6)) as gpu,
-    labelled.evidence,
+    sized.evidence,
     nullif(concat_ws(',',
-        case when labelled.started_at is null then 'start_unknown' end,
-        case when labelled.stopped_at < labelled.started_at then 'ends_before_start' end,
-        case when labelled.stopped_at > labelled.next_started_at then 'overlaps_next_run' end,
-        case when labelled.has_checkpoint then 'checkpointed' end,
-        case when labelled.stopped_at is null then 'end_missing' end,
-        case when coalesce(labelled.memory_mib, template_sizes.memory_mib) is null then 'size_unknown' end
+        case when sized.started_at is null then 'start_unknown' end,
+        case when sized.stopped_at < sized.started_at then 'ends_before_start' end,
+        case when sized.stopped_at > sized.next_started_at then 'overlaps_next_run' end,
+        case when sized.has_checkpoint then 'checkpointed' end,
+        case when sized.stopped_at is null then 'end_missing' end,
+        case when sized.memory_mib is null then 'size_unknown' end
     ), '') as issues,
-    labelled.known_at,
+    sized.known_at,
     coalesce(repeated_ends.repeated_deliveries, 0) as repeated_deliveries,
-    case when labelled.stopped_by_pause then labelled.next_started_at end as paused_until,
+    case when sized.stopped_by_pause then sized.next_started_at end as paused_until,
     -- Unsettled runs change without a record of their own: with the clock, or with other sandboxes.
-    labelled.evidence <> 'open' and labelled.memory_mib is not null as is_settled
-from labelled
-left join template_sizes using (source_account, sandbox_id, execution_id)
+    sized.evidence <> 'open' and sized.tells_size as is_settled
+from sized
 left join repeated_ends using (source_account, sandbox_id, execution_id)

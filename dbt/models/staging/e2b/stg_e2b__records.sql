@@ -7,5 +7,7 @@ select
     source_account,
     sandbox_id,
     execution_id,
+    cast(null as varchar) as account_ref,
+    metadata,
     event_type in ('created', 'resumed', 'paused', 'killed') as carries_time
 from {{ ref('stg_e2b__events') }}

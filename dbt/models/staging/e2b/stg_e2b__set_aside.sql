@@ -4,20 +4,17 @@
 ) }}
 -- Grain: one delivery that must not count: the same event again (the delivery known first counts),
 -- or a second end of a run that had already ended.
--- Few runs have any, so they are found by counting each run's events and only those are looked into.
+-- Few runs have any, so they are found by counting each run's events, by a number made of its names
+-- (runs that share one are looked into for nothing), and only those are looked into.
+{%- set run_hash = 'hash(source_account, sandbox_id, execution_id)' %}
 with
 
-events as (
-    select events.*
+repetitive_runs as (
+    select {{ run_hash }} as run_hash
     from {{ ref('stg_e2b__events') }} as events
     where events.known_at <= {{ as_of() }}
     {{ and_touched('events', 'e2b') }}
-),
-
-repetitive_runs as (
-    select source_account, sandbox_id, execution_id
-    from events
-    group by all
+    group by run_hash
     having
         count(*) filter (event_type in ('created', 'resumed')) > 1
         or count(*) filter (event_type in ('paused', 'killed')) > 1
@@ -32,9 +29,12 @@ deliveries as (
             partition by source_account, sandbox_id, execution_id, event_id
             order by known_at, content_sha256, record_number
         ) as delivery
-    from events
-    inner join repetitive_runs using (source_account, sandbox_id, execution_id)
+    from {{ ref('stg_e2b__events') }} as events
+    semi join repetitive_runs
+        on {{ run_hash }} = repetitive_runs.run_hash
     inner join {{ ref('stg_landing__loads') }} using (load_seq)
+    where events.known_at <= {{ as_of() }}
+    {{ and_touched('events', 'e2b') }}
 ),
 
 ends as (

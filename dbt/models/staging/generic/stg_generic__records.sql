@@ -7,5 +7,7 @@ select
     source_account,
     sandbox_id,
     execution_id,
+    source_account as account_ref,
+    cast(null as varchar) as metadata,
     true as carries_time
 from {{ ref('stg_generic__intervals_told') }}

@@ -7,5 +7,7 @@ select
     source_account,
     sandbox_id,
     execution_id,
+    cast(null as varchar) as account_ref,
+    cast(null as varchar) as metadata,
     true as carries_time
 from {{ ref('stg_opencomputer__scale_events') }}
