@@ -24,6 +24,7 @@ SEEN = Inputs(
     pricebook="p",
     ledger="g",
     code="c",
+    compared="s",
 )
 
 

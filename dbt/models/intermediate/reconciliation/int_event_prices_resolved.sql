@@ -7,7 +7,9 @@
 with
 
 segments as (
-    select * from {{ ref('int_billing_segments') }}
+    select *
+    from {{ ref('int_billing_segments') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
 -- Prices of each tier in minor units; as few rows as the price book has tiers.
@@ -195,7 +197,7 @@ reached as (
     inner join {{ ref('fct_charge_tiers') }} as tiers on lines.charge_id = tiers.charge_id
     inner join {{ ref('fct_statements') }} as statements
         on lines.statement_id = statements.statement_id
-    where lines.charge_class = 'usage'
+    where lines.charge_class = 'usage' and {{ is_reconciled_again('lines.account_id') }}
     group by all
 ),
 
