@@ -49,7 +49,10 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything the marts depend on. The digests are hexadecimal texts."""
+    """Everything the marts depend on. The digests are hexadecimal texts.
+
+    compared: the Stripe exports, and how much of them and of the ledger is known at `as_of`.
+    """
 
     as_of: datetime
     load_seq: int
@@ -133,7 +136,7 @@ def decide(
         pricebook_changed=previous is None or inputs.pricebook != previous.pricebook,
         nothing_new=nothing_new,
         reason=rating_reason,
-        rebuild_reconciliation=bool(usage_reason) or _compared(inputs) != _compared(previous),
+        rebuild_reconciliation=bool(usage_reason) or _comparison_differs(inputs, previous),
     )
 
 
@@ -166,8 +169,11 @@ def _rating_reason(inputs: Inputs, previous: Inputs | None) -> str:
     return ""
 
 
-def _compared(inputs: Inputs | None) -> tuple[str, ...] | None:
-    return inputs and (inputs.compared, inputs.ledger, inputs.rating_references)
+def _comparison_differs(inputs: Inputs, previous: Inputs | None) -> bool:
+    return previous is None or any(
+        getattr(inputs, name) != getattr(previous, name)
+        for name in ("compared", "ledger", "rating_references")
+    )
 
 
 def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -> Inputs:
