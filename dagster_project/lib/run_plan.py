@@ -36,6 +36,7 @@ _TABLES = (
     """,
     # Beside what ingest declares: the models that measure need to know when a meter may differ.
     "alter table ops.run_context add column if not exists pricebook_changed BOOLEAN",
+    "alter table ops.run_context add column if not exists rebuild_reconciliation BOOLEAN",
     # What each of the latest runs was going to do; runs may take turns on the warehouse.
     """
     create table if not exists ops.run_plans (
@@ -48,7 +49,10 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything the marts depend on. The digests are hexadecimal texts."""
+    """Everything the marts depend on. The digests are hexadecimal texts.
+
+    compared: the Stripe exports, and how much of them and of the ledger is known at `as_of`.
+    """
 
     as_of: datetime
     load_seq: int
@@ -58,6 +62,7 @@ class Inputs:
     pricebook: str
     ledger: str
     code: str
+    compared: str
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"as_of": self.as_of.isoformat()}, sort_keys=True)
@@ -78,6 +83,7 @@ class Plan:
     previous_load_seq: loads up to this one are in the usage tables (0: none).
     pricebook_changed: the meters may measure something else than in the last build.
     reason: why usage or rating is built again, in words; empty for an incremental run.
+    rebuild_reconciliation: what every account is compared with may differ from the last build.
     """
 
     run_id: str
@@ -89,6 +95,8 @@ class Plan:
     pricebook_changed: bool
     nothing_new: bool
     reason: str
+    # An older version did not keep it.
+    rebuild_reconciliation: bool = True
 
     def to_json(self) -> str:
         previous = self.previous_as_of.isoformat() if self.previous_as_of else None
@@ -128,6 +136,7 @@ def decide(
         pricebook_changed=previous is None or inputs.pricebook != previous.pricebook,
         nothing_new=nothing_new,
         reason=rating_reason,
+        rebuild_reconciliation=bool(usage_reason) or _comparison_differs(inputs, previous),
     )
 
 
@@ -160,6 +169,13 @@ def _rating_reason(inputs: Inputs, previous: Inputs | None) -> str:
     return ""
 
 
+def _comparison_differs(inputs: Inputs, previous: Inputs | None) -> bool:
+    return previous is None or any(
+        getattr(inputs, name) != getattr(previous, name)
+        for name in ("compared", "ledger", "rating_references")
+    )
+
+
 def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -> Inputs:
     """Reduce the loaded landing zone and the imported ledger to digests."""
     return Inputs(
@@ -171,6 +187,7 @@ def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -
         pricebook=_loads_digest(con, ("pricebook",)),
         ledger="".join(table_digest(con, name).digest for name in sorted(LEDGER_TABLES)),
         code=code,
+        compared=_compared_digest(con, as_of),
     )
 
 
@@ -227,8 +244,8 @@ def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
         """
         insert into ops.run_context
             (run_id, as_of, previous_as_of, previous_load_seq, rebuild_usage, rebuild_rating,
-             pricebook_changed)
-        values (?, ?, ?, ?, ?, ?, ?)
+             pricebook_changed, rebuild_reconciliation)
+        values (?, ?, ?, ?, ?, ?, ?, ?)
         """,
         [
             plan.run_id,
@@ -238,6 +255,7 @@ def write_plan(con: duckdb.DuckDBPyConnection, plan: Plan) -> None:
             plan.rebuild_usage,
             plan.rebuild_rating,
             plan.pricebook_changed,
+            plan.rebuild_reconciliation,
         ],
     )
     con.execute("delete from ops.run_plans where run_id = ?", [plan.run_id])
@@ -314,6 +332,27 @@ def _loads_digest(con: duckdb.DuckDBPyConnection, sources: tuple[str, ...] | Non
         """
         row = con.execute(query, [list(sources)]).fetchone()
     return (row[0] if row else None) or ""
+
+
+def _compared_digest(con: duckdb.DuckDBPyConnection, as_of: datetime) -> str:
+    # The Stripe exports and, because the clock uncovers rows that were loaded before, how many rows
+    # it has uncovered: with the same loads and ledger the same number means the same rows.
+    row = con.execute(
+        """
+        select concat_ws(
+            '|',
+            (select md5(string_agg(concat_ws('|', load_seq, content_sha256, is_current), chr(10)
+                                   order by load_seq))
+             from ops.loads where starts_with(source, 'stripe/')),
+            (select count(*) from raw.stripe_objects where coalesce(known_at <= $as_of, true)),
+            (select count(*) from raw.ledger_approvals where approved_at::timestamptz <= $as_of),
+            (select count(*) from raw.ledger_intents where created_at::timestamptz <= $as_of),
+            (select count(*) from raw.ledger_answers where "at"::timestamptz <= $as_of),
+            (select count(*) from raw.pricebook_versions where published_at <= $as_of))
+        """,
+        {"as_of": as_of},
+    ).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _text(moment: datetime) -> str:

@@ -24,6 +24,7 @@ SEEN = Inputs(
     pricebook="p",
     ledger="g",
     code="c",
+    compared="s",
 )
 
 
@@ -86,6 +87,25 @@ def test_what_changed_decides_what_is_built_again(
     assert plan.reason
 
 
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [
+        ({"load_seq": 9, "loads": "l2"}, False),
+        ({"as_of": AS_OF + timedelta(seconds=1)}, False),
+        ({"compared": "s2"}, True),
+        ({"ledger": "g2"}, True),
+        ({"rating_references": "r2"}, True),
+        ({"usage_references": "u2"}, True),
+        ({"code": "c2"}, True),
+    ],
+)
+def test_what_is_compared_decides_whether_everybody_is_reconciled_again(
+    changes: dict[str, object], again: bool
+) -> None:
+    plan = _decide(replace(SEEN, **changes))  # type: ignore[arg-type]
+    assert plan.rebuild_reconciliation is again
+
+
 def test_lost_marts_and_a_full_refresh_are_never_nothing_new() -> None:
     assert not _decide(marts_present=False).nothing_new
     plan = _decide(full_refresh=True)
@@ -132,6 +152,37 @@ def test_a_build_is_remembered_and_its_attempt_forgotten(con: duckdb.DuckDBPyCon
     assert not run_plan.last_build_is_published(con)
     run_plan.record_publication(con)
     assert run_plan.last_build_is_published(con)
+    con.close()
+
+
+def test_the_clock_uncovers_what_is_compared(con: duckdb.DuckDBPyConnection) -> None:
+    """An export known from noon on, and an answer given an hour later: two changes, no more."""
+    con.execute(
+        "insert into raw.stripe_objects (load_seq, record_number, known_at, raw, object, object_id)"
+        " values (1, 1, ?, '{}', 'customers', 'cus_1'), (1, 2, null, '{}', 'customers', 'cus_2')",
+        [AS_OF],
+    )
+    con.execute(
+        'insert into raw.ledger_answers (answer_id, intent_id, state, "at") values (1, ?, ?, ?)',
+        ["i", "accepted", (AS_OF + timedelta(hours=1)).isoformat()],
+    )
+
+    def compared(hours: int) -> str:
+        as_of = AS_OF + timedelta(hours=hours)
+        return run_plan.read_inputs(con, as_of=as_of, code="c").compared
+
+    found = [compared(hours) for hours in (-2, -1, 0, 1, 2)]
+    assert found[0] == found[1] != found[2] != found[3] == found[4]
+    assert found[1] != found[3]
+    con.execute(
+        """
+        insert into ops.loads values
+            (2, 'stripe/customers', 'f', 'sha', 1, 1, 0, true, current_timestamp, 'json')
+        """
+    )
+    added = compared(2)
+    con.execute("update ops.loads set is_current = false")
+    assert len({found[4], added, compared(2)}) == 3
     con.close()
 
 

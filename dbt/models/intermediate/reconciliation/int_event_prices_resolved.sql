@@ -7,42 +7,181 @@
 with
 
 segments as (
-    select * from {{ ref('int_billing_segments') }}
+    select *
+    from {{ ref('int_billing_segments') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
-charges as (
+-- Prices of each tier in minor units; as few rows as the price book has tiers.
+full_prices as (
     select
-        charges.*,
-        coalesce(charges.stripe_event_name, meters.stripe_event_name) as event_name
+        charges.plan_id,
+        charges.plan_version,
+        charges.charge_key,
+        charges.charge_order,
+        coalesce(charges.stripe_event_name, meters.stripe_event_name) as stripe_event_name,
+        tiers.tier_index,
+        -- Each branch is cast: DuckDB gives a CASE the smallest of its scales.
+        cast(
+            case charges.transform_operation
+                when 'multiply'
+                    then cast(
+                        {{ multiply_exactly('tiers.unit_amount', 'charges.transform_factor') }}
+                        as decimal(38, 18)
+                    )
+                when 'divide'
+                    then cast(
+                        {{ divide_exactly('tiers.unit_amount', 'charges.transform_factor') }}
+                        as decimal(38, 18)
+                    )
+                else cast(tiers.unit_amount as decimal(38, 18))
+            end * ({{ minor_factor('versions.currency') }}) as decimal(38, 18)
+        ) as full_unit_amount_minor,
+        cast(
+            (100 - coalesce(charges.percentage_discount, 0)) * cast(0.01 as decimal(18, 2))
+            as decimal(38, 18)
+        ) as share_to_pay
     from {{ ref('stg_pricebook__charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters on charges.meter_id = meters.meter_id
+    inner join {{ ref('stg_pricebook__tiers') }} as tiers
+        on charges.plan_id = tiers.plan_id
+        and charges.plan_version = tiers.plan_version
+        and charges.charge_key = tiers.charge_key
+    inner join {{ ref('stg_pricebook__versions') }} as versions
+        on charges.plan_id = versions.plan_id and charges.plan_version = versions.plan_version
+    where coalesce(charges.stripe_event_name, meters.stripe_event_name) <> ''
+),
+
+tier_prices as (
+    select
+        * exclude (share_to_pay),
+        {{ multiply_exactly('full_unit_amount_minor', 'share_to_pay') }} as unit_amount_minor
+    from full_prices
+),
+
+versions as (
+    select
+        plan_id,
+        plan_version,
+        row_number() over (order by plan_id, plan_version) as version_number
+    from {{ ref('stg_pricebook__versions') }}
 ),
 
 in_force as (
     select
         segments.account_id,
-        charges.event_name as stripe_event_name,
         segments.period_start,
         segments.period_end,
-        charges.plan_id,
-        charges.plan_version,
-        charges.charge_key,
-        charges.charge_order,
-        charges.transform_operation,
-        charges.transform_factor,
-        cast(
-            (100 - coalesce(charges.percentage_discount, 0)) * cast(0.01 as decimal(18, 2))
-            as decimal(38, 18)
-        ) as share_to_pay,
-        {{ minor_factor('versions.currency') }} as minor_factor,
+        versions.version_number,
         max(segments.segment_end) as in_force_until
     from segments
-    inner join charges
-        on segments.plan_id = charges.plan_id and segments.plan_version = charges.plan_version
-    inner join {{ ref('stg_pricebook__versions') }} as versions
+    inner join versions
         on segments.plan_id = versions.plan_id and segments.plan_version = versions.plan_version
-    where charges.event_name <> ''
     group by all
+),
+
+-- Which versions were in force in a period, the last one first. Few such lists differ, so prices
+-- are resolved once for each of them.
+listed as (
+    select
+        account_id,
+        period_start,
+        period_end,
+        list_sort(list({'place': place, 'version_number': version_number})) as version_list
+    from (
+        select
+            *,
+            dense_rank() over (
+                partition by account_id, period_start, period_end order by in_force_until desc
+            ) as place
+        from in_force
+    ) as ranked
+    group by account_id, period_start, period_end
+),
+
+version_lists as (
+    select
+        version_list,
+        row_number() over (order by version_list) as list_id
+    from (select distinct listed.version_list from listed) as every_list
+),
+
+periods as (
+    select
+        listed.account_id,
+        listed.period_start,
+        listed.period_end,
+        version_lists.list_id
+    from listed
+    inner join version_lists on listed.version_list = version_lists.version_list
+),
+
+list_entries as (
+    select
+        list_id,
+        unnest(version_list) as entry
+    from version_lists
+),
+
+list_prices as (
+    select
+        list_entries.list_id,
+        tier_prices.*,
+        -- The version in force last comes first, then the first charge.
+        row_number() over (
+            partition by list_entries.list_id, tier_prices.stripe_event_name
+            order by
+                list_entries.entry.place,
+                tier_prices.charge_order,
+                tier_prices.charge_key,
+                list_entries.entry.version_number,
+                tier_prices.tier_index
+        ) as choice
+    from list_entries
+    inner join versions on list_entries.entry.version_number = versions.version_number
+    inner join tier_prices
+        on versions.plan_id = tier_prices.plan_id
+        and versions.plan_version = tier_prices.plan_version
+),
+
+allowed as (
+    select
+        list_id,
+        stripe_event_name,
+        list(distinct unit_amount_minor order by unit_amount_minor) as unit_amounts_minor
+    from (
+        select
+            list_id,
+            stripe_event_name,
+            unnest([
+                cast(full_unit_amount_minor as decimal(38, 12)),
+                cast(unit_amount_minor as decimal(38, 12))
+            ]) as unit_amount_minor
+        from list_prices
+    ) as amounts
+    group by list_id, stripe_event_name
+),
+
+first_tiers as (
+    select
+        list_id,
+        stripe_event_name,
+        arg_min(unit_amount_minor, choice) as unit_amount_minor
+    from list_prices
+    where tier_index = 1
+    group by list_id, stripe_event_name
+),
+
+list_amounts as (
+    select
+        allowed.list_id,
+        allowed.stripe_event_name,
+        allowed.unit_amounts_minor,
+        first_tiers.unit_amount_minor
+    from allowed
+    left join first_tiers
+        on allowed.list_id = first_tiers.list_id
+        and allowed.stripe_event_name = first_tiers.stripe_event_name
 ),
 
 reached as (
@@ -58,112 +197,65 @@ reached as (
     inner join {{ ref('fct_charge_tiers') }} as tiers on lines.charge_id = tiers.charge_id
     inner join {{ ref('fct_statements') }} as statements
         on lines.statement_id = statements.statement_id
-    where lines.charge_class = 'usage'
+    where lines.charge_class = 'usage' and {{ is_reconciled_again('lines.account_id') }}
     group by all
 ),
 
-tiers as (
-    select
-        in_force.account_id,
-        in_force.stripe_event_name,
-        in_force.period_start,
-        in_force.period_end,
-        in_force.plan_version,
-        in_force.charge_key,
-        in_force.charge_order,
-        in_force.in_force_until,
-        coalesce(reached.tier_index, 1) = tiers.tier_index as is_reached,
-        tiers.tier_index,
-        -- Each branch is cast: DuckDB gives a CASE the smallest of its scales.
-        case in_force.transform_operation
-            when 'multiply'
-                then cast(
-                    {{ multiply_exactly('tiers.unit_amount', 'in_force.transform_factor') }}
-                    as decimal(38, 18)
-                )
-            when 'divide'
-                then cast(
-                    {{ divide_exactly('tiers.unit_amount', 'in_force.transform_factor') }}
-                    as decimal(38, 18)
-                )
-            else cast(tiers.unit_amount as decimal(38, 18))
-        end as unit_amount,
-        in_force.minor_factor,
-        in_force.share_to_pay
-    from in_force
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers
-        on in_force.plan_id = tiers.plan_id
-        and in_force.plan_version = tiers.plan_version
-        and in_force.charge_key = tiers.charge_key
-    left join reached
-        on in_force.account_id = reached.account_id
-        and in_force.period_start = reached.period_start
-        and in_force.period_end = reached.period_end
-        and in_force.plan_id = reached.plan_id
-        and in_force.plan_version = reached.plan_version
-        and in_force.charge_key = reached.charge_key
-),
-
-in_minor_units as (
-    select
-        *,
-        cast(unit_amount * minor_factor as decimal(38, 18)) as full_unit_amount_minor
-    from tiers
-),
-
-discounted as (
-    select
-        *,
-        {{ multiply_exactly('full_unit_amount_minor', 'share_to_pay') }} as unit_amount_minor,
-        row_number() over (
-            partition by account_id, stripe_event_name, period_start, period_end, is_reached
-            order by in_force_until desc, charge_order asc, charge_key asc
-        ) as choice
-    from in_minor_units
-),
-
-amounts as (
-    select
+-- Periods with a charge whose usage ended elsewhere than in its first tier; all others have the
+-- price of the first tier.
+beyond_first_tiers as (
+    select distinct
         account_id,
-        stripe_event_name,
         period_start,
-        period_end,
-        unnest([
-            cast(full_unit_amount_minor as decimal(38, 12)),
-            cast(unit_amount_minor as decimal(38, 12))
-        ]) as unit_amount_minor
-    from discounted
-),
-
-allowed as (
-    select
-        account_id,
-        stripe_event_name,
-        period_start,
-        period_end,
-        list(distinct unit_amount_minor order by unit_amount_minor) as unit_amounts_minor
-    from amounts
-    group by account_id, stripe_event_name, period_start, period_end
+        period_end
+    from reached
+    where tier_index <> 1
 ),
 
 last_reached as (
-    select *
-    from discounted
-    where is_reached and choice = 1
+    select
+        periods.account_id,
+        list_prices.stripe_event_name,
+        periods.period_start,
+        periods.period_end,
+        arg_min(list_prices.unit_amount_minor, list_prices.choice) as unit_amount_minor
+    from periods
+    semi join beyond_first_tiers using (account_id, period_start, period_end)
+    inner join list_prices on periods.list_id = list_prices.list_id
+    left join reached
+        on periods.account_id = reached.account_id
+        and periods.period_start = reached.period_start
+        and periods.period_end = reached.period_end
+        and list_prices.plan_id = reached.plan_id
+        and list_prices.plan_version = reached.plan_version
+        and list_prices.charge_key = reached.charge_key
+    where list_prices.tier_index = coalesce(reached.tier_index, 1)
+    group by all
 )
 
 select
-    allowed.account_id,
-    allowed.stripe_event_name,
-    allowed.period_start,
-    allowed.period_end,
+    periods.account_id,
+    list_amounts.stripe_event_name,
+    periods.period_start,
+    periods.period_end,
     -- No tier is reached while the included quantity covers everything: one more unit costs
     -- nothing.
-    coalesce(last_reached.unit_amount_minor, cast(0 as decimal(38, 18))) as unit_amount_minor,
-    allowed.unit_amounts_minor
-from allowed
+    coalesce(
+        case
+            when beyond_first_tiers.account_id is null then list_amounts.unit_amount_minor
+            else last_reached.unit_amount_minor
+        end,
+        cast(0 as decimal(38, 18))
+    ) as unit_amount_minor,
+    list_amounts.unit_amounts_minor
+from periods
+inner join list_amounts on periods.list_id = list_amounts.list_id
+left join beyond_first_tiers
+    on periods.account_id = beyond_first_tiers.account_id
+    and periods.period_start = beyond_first_tiers.period_start
+    and periods.period_end = beyond_first_tiers.period_end
 left join last_reached
-    on allowed.account_id = last_reached.account_id
-    and allowed.stripe_event_name = last_reached.stripe_event_name
-    and allowed.period_start = last_reached.period_start
-    and allowed.period_end = last_reached.period_end
+    on periods.account_id = last_reached.account_id
+    and periods.period_start = last_reached.period_start
+    and periods.period_end = last_reached.period_end
+    and list_amounts.stripe_event_name = last_reached.stripe_event_name

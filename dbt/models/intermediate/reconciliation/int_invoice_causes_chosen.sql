@@ -21,7 +21,10 @@ legs as (
         and legs.stripe_event_name = sides.stripe_event_name
         and legs.period_start = sides.period_start
         and legs.period_end = sides.period_end
-    where legs.leg = 'meter_invoice' and (legs.differs or legs.value_difference_minor <> 0)
+    where
+        legs.leg = 'meter_invoice'
+        and (legs.differs or legs.value_difference_minor <> 0)
+        and {{ is_reconciled_again('legs.account_id') }}
 ),
 
 judged as (

@@ -4,7 +4,9 @@
 with
 
 approvals as (
-    select * from {{ ref('stg_ledger__approvals') }}
+    select *
+    from {{ ref('stg_ledger__approvals') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
 lines as (

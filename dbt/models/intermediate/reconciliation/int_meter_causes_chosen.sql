@@ -21,7 +21,10 @@ legs as (
         and legs.stripe_event_name = sides.stripe_event_name
         and legs.period_start = sides.period_start
         and legs.period_end = sides.period_end
-    where legs.leg = 'pushed_meter' and legs.differs
+    where
+        legs.leg = 'pushed_meter'
+        and legs.differs
+        and {{ is_reconciled_again('legs.account_id') }}
 ),
 
 measured as (

@@ -4,7 +4,9 @@
 with
 
 legs as (
-    select * from {{ ref('int_reconciliation_legs_compared') }} where leg = 'warehouse_pushed'
+    select *
+    from {{ ref('int_reconciliation_legs_compared') }}
+    where leg = 'warehouse_pushed' and {{ is_reconciled_again('account_id') }}
 ),
 
 sides as (

@@ -10,7 +10,7 @@ pieces as (
 
 legs as (
     select * from {{ ref('int_reconciliation_legs_compared') }}
-    where leg = 'pushed_meter' and differs
+    where leg = 'pushed_meter' and differs and {{ is_reconciled_again('account_id') }}
 ),
 
 names as (

@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
+) }}
 -- Grain: account, Stripe event name, billing period, leg: two sides that should be equal.
 --   warehouse_pushed  what today's facts give -> what the ledger brought to Stripe, once approved
 --   pushed_meter      what Stripe should hold -> what its meter holds
@@ -9,7 +12,9 @@
 with
 
 sides as (
-    select * from {{ ref('int_reconciliation_sides_joined') }}
+    select *
+    from {{ ref('int_reconciliation_sides_joined') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
 held as (

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- Grain: account, Stripe event name, billing period, charge and interval, only of the accounts and
 -- periods whose meter differs: what the interval counts inside the period, and what each mistake
 -- that Stripe's side might have made would count for it instead. Intervals are cut at the segments
@@ -12,7 +11,7 @@ differing as (
         period_start,
         period_end
     from {{ ref('int_reconciliation_legs_compared') }}
-    where leg = 'pushed_meter' and differs
+    where leg = 'pushed_meter' and differs and {{ is_reconciled_again('account_id') }}
 ),
 
 charges as (

@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
+) }}
 -- Grain: account, Stripe event name, billing period: every side of the comparison in one row. With
 -- Stripe is compared what Stripe can be expected to know: a period is compared when Stripe's
 -- summaries begin before its end and reach it (an open month is not a difference), and its

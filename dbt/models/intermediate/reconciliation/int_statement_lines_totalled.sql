@@ -20,11 +20,15 @@ event_names as (
 ),
 
 billed_lines as (
-    select * from {{ ref('fct_charges') }} where meter_id is not null
+    select *
+    from {{ ref('fct_charges') }}
+    where meter_id is not null and {{ is_reconciled_again('account_id') }}
 ),
 
 rated_lines as (
-    select * from {{ ref('int_lines_rated') }} where meter_id is not null
+    select *
+    from {{ ref('int_lines_rated') }}
+    where meter_id is not null and {{ is_reconciled_again('account_id') }}
 ),
 
 -- The amount of a line as it would be before its rounding, in minor units.

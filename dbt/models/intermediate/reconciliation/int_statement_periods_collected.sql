@@ -2,11 +2,15 @@
 with
 
 statements as (
-    select * from {{ ref('fct_statements') }}
+    select *
+    from {{ ref('fct_statements') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
 approvals as (
-    select * from {{ ref('stg_ledger__approvals') }}
+    select *
+    from {{ ref('stg_ledger__approvals') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
 periods as (

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- Grain: account, Stripe event name, billing period: what Stripe's invoices say. A line is metered
 -- usage when its price is backed by a meter of the price book; it belongs to the statement period
 -- that holds the middle of its own period (Stripe's periods may be off by seconds), or, where the
@@ -43,6 +42,7 @@ metered as (
         on meters.event_name = names.stripe_event_name
     left join {{ ref('int_stripe_customers_mapped') }} as customers
         on invoices.customer_id = customers.stripe_customer_id
+    where {{ is_reconciled_again("coalesce(customers.account_id, 'unattributed')") }}
 ),
 
 dated as (

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- Grain: account, Stripe event name, billing period: what Stripe's meter holds. is_comparable is
 -- false when a window that holds usage crosses the period's edge and nothing finer shows how much
 -- of it lies inside: the total would then only look like a difference.

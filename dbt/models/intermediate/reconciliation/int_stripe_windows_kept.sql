@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- Grain: one summary window inside a billing period, without the windows that another one already
 -- holds. An export may hold hours, days and a total of the same usage, of which only one may
 -- count:

@@ -23,7 +23,9 @@ windows as (
         on meters.event_name = names.stripe_event_name
     left join {{ ref('int_stripe_customers_mapped') }} as customers
         on summaries.customer_id = customers.stripe_customer_id
-    where summaries.window_start < summaries.window_end
+    where
+        summaries.window_start < summaries.window_end
+        and {{ is_reconciled_again("coalesce(customers.account_id, 'unattributed')") }}
 ),
 
 touching as (

@@ -1,3 +1,7 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
+) }}
 -- Grain: account, meter, billing period: every measure of the same usage side by side. Source of
 -- truth: today's rating (warehouse), the ledger (approved, pushed), the Stripe exports. Null means
 -- that a side says nothing about the period (not approved, not exported), zero that it says none.
@@ -5,7 +9,9 @@
 with
 
 legs as (
-    select * from {{ ref('int_reconciliation_legs_compared') }}
+    select *
+    from {{ ref('int_reconciliation_legs_compared') }}
+    where {{ is_reconciled_again('account_id') }}
 ),
 
 causes as (
@@ -18,6 +24,7 @@ causes as (
         sum(quantity_delta) as quantity_delta,
         sum(amount_delta_minor) as amount_delta_minor
     from {{ ref('int_reconciliation_causes_chosen') }}
+    where {{ is_reconciled_again('account_id') }}
     group by account_id, stripe_event_name, period_start, period_end, leg
 ),
 
@@ -103,6 +110,7 @@ sent as (
         and sides.stripe_event_name = unexplained.stripe_event_name
         and sides.period_start = unexplained.period_start
         and sides.period_end = unexplained.period_end
+    where {{ is_reconciled_again('sides.account_id') }}
 ),
 
 -- A charge without a Stripe meter has nothing to be compared with but its own approval.
