@@ -1,9 +1,9 @@
 {{ config(materialized='table') }}
--- Grain: one account whose charges this build must make again. Its usage differs; or the clock passed
--- an instant of its rating; or what rates everybody changed (price book, subscriptions, credits, or the
--- ledger), which is true of all accounts at once, those that only the last build knew among them.
--- Accounts between which a subscription or a credit passed after a statement was approved correct each
--- other's statements: they are always made again, together (DECISIONS D30).
+-- Grain: one account whose charges this build must make again. Its usage differs; or the clock
+-- passed an instant of its rating; or what rates everybody changed (price book, subscriptions,
+-- credits, or the ledger), which is true of all accounts at once, those that only the last build
+-- knew among them. Accounts between which a subscription or a credit passed after a statement was
+-- approved correct each other's statements: always made again, together (DECISIONS D30).
 {%- set built = load_relation_of('marts', 'fct_statements') %}
 with
 

@@ -1,7 +1,7 @@
 {{ config(materialized='ephemeral') }}
--- Grain: one account whose charges may differ from the last build's because the clock moved since: one
--- of the instants at which rating changes lies after the last build's as-of and not after this one's
--- (DECISIONS D30). Credits are compared with ends of periods only, usage is found by its days.
+-- Grain: one account whose charges may differ from the last build's because the clock moved since:
+-- one of the instants at which rating changes lies after the last build's as-of and not after this
+-- one's (DECISIONS D30). Credits are compared with ends of periods only; usage is found by days.
 with
 
 context as (

@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: one billing period of a subscription, from the one in which it started to the one after
 -- the as-of time (periods after its end take corrections; the last one only if every other is
 -- approved). Every boundary is counted from the same anchor, so the 31st becomes the 28th in
@@ -11,6 +14,7 @@ subscriptions as (
         started_at at time zone timezone as started_local,
         {{ as_of() }} as as_of
     from {{ ref('int_billing_anchors') }}
+    {{ semi_join_touched_accounts() }}
     where started_at <= {{ as_of() }}
 ),
 
