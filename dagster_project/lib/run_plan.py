@@ -162,8 +162,6 @@ def _usage_reason(
 def _rating_reason(inputs: Inputs, previous: Inputs | None) -> str:
     if previous is None or inputs.rating_references != previous.rating_references:
         return "price book, subscriptions or credits changed"
-    if inputs.as_of != previous.as_of:
-        return "the clock moved"
     if inputs.ledger != previous.ledger:
         return "the ledger changed"
     return ""

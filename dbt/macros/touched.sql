@@ -23,3 +23,12 @@
     where {% for key in keys %}built.{{ key }} = touched.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
     {%- endif -%}
 {%- endmacro %}
+
+{#- For models that are made by account: joins a relation to the accounts that this build makes again; in a
+    full build to none, for it makes all of them. -#}
+{% macro semi_join_touched_accounts() -%}
+    {%- set touched_accounts = ref('int_touched_accounts') -%}
+    {%- if not flags.FULL_REFRESH -%}
+    semi join {{ touched_accounts }} using (account_id)
+    {%- endif -%}
+{%- endmacro %}

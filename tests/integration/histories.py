@@ -16,7 +16,21 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from world import MEASURES, Row, World, capture, e2b, interval, scale_event, text_of, utc
+from world import (
+    MEASURES,
+    START,
+    Row,
+    World,
+    capture,
+    charge,
+    e2b,
+    interval,
+    plan,
+    scale_event,
+    text_of,
+    utc,
+    version,
+)
 
 FIRST_DAY = utc("2026-07-30")
 MICROSECOND = timedelta(microseconds=1)
@@ -75,6 +89,75 @@ def prepare(world: World) -> None:
             world.link("e2b", "metadata:customer", customer, account, *bounds)
             world.link("opencomputer", "account", f"org-{customer}", account, *bounds)
             world.link("foundry", "account", f"fleet-{customer}", account, *bounds)
+
+
+# Instants at which rating changes, in order: July ends in India, in UTC and in California, where
+# eve's own month begins a day later; a subscription of bob begins, a price of the past is
+# published, an account begins, ann's first credit and August end.
+RATED_INSTANTS = tuple(
+    utc(text)
+    for text in (
+        "2026-07-30T17:00:00.000001",
+        "2026-07-31T18:30:00",
+        "2026-08-01T00:00:00",
+        "2026-08-01T07:00:00",
+        "2026-08-02T07:00:00",
+        "2026-08-03T03:30:00",
+        "2026-08-05T05:00:00",
+        "2026-08-10T00:00:01",
+        "2026-08-15T00:00:00",
+        "2026-08-31T18:30:00",
+        "2026-09-01T00:00:00",
+        "2026-09-02T07:00:00",
+    )
+)
+
+
+def prepare_rating(world: World) -> None:
+    """The accounts of the histories, with plans and credits of which each rule has something."""
+    tiers = [{"up_to": "1000", "unit_amount": "0.02"}, {"up_to": None, "unit_amount": "0.01"}]
+    graduated = {"charge_key": "seconds", "meter_id": "sandbox_seconds", "model": "graduated"}
+    charges = [
+        graduated | {"properties": {"tiers": tiers}, "included_quantity": "100"},
+        charge("cpu", "sandbox_cpu_core_seconds", "0.003", percentage_discount="10"),
+    ]
+    rules = {"base_amount": "20", "minimum_amount": "50", "included_amount": "5"}
+    dearer = [charges[0], charge("cpu", "sandbox_cpu_core_seconds", "0.004")]
+    world.plans += [
+        plan(
+            "rules",
+            version(START, charges, **rules),
+            version("2026-07-31T10:00:00Z", dearer, published_at="2026-08-05T05:00:00Z", **rules),
+        )
+    ]
+    prepare(world)
+    world.account("heir", plan_id=None)
+    world.account("new", plan_id="rules", started_at="2026-08-10T00:00:01Z")
+    world.subscriptions = [each for each in world.subscriptions if each["account_id"] == "new"]
+    world.subscribe("ann", "rules", "2026-07-01T00:00:00Z")
+    world.subscribe("bob", "payg", START, "2026-08-03T03:30:00Z")
+    world.subscribe("bob", "rules", "2026-08-03T03:30:00Z")
+    world.subscribe("eve", "payg", "2026-07-30T05:05:00Z", anchor="2026-08-02T07:00:00Z")
+    for number, (account, amount, effective, expires) in enumerate(
+        [
+            ("ann", "3.00", "2026-07-01T00:00:00Z", "2026-08-15T00:00:00Z"),
+            ("ann", "1000.00", "2026-07-01T00:00:00Z", ""),
+            ("bob", "7.50", "2026-08-01T00:00:00Z", "2026-12-31T00:00:00Z"),
+        ]
+    ):
+        world.credits.append(
+            {
+                "credit_id": f"credit-{number}",
+                "account_id": account,
+                "amount": amount,
+                "currency": "usd",
+                "category": "promotional",
+                "priority": "",
+                "effective_at": effective,
+                "expires_at": expires,
+                "meter_id": "",
+            }
+        )
 
 
 # --- Making them up -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ the account, day or row that differs instead.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 from histories import (
+    MICROSECOND,
     MINUTE,
     NOBODY,
+    RATED_INSTANTS,
     History,
     Told,
     expected_days,
@@ -24,6 +27,7 @@ from histories import (
     grouped,
     make_history,
     prepare,
+    prepare_rating,
 )
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -218,6 +222,77 @@ def test_batches_and_the_moving_clock(new_world: NewWorld, random: Random) -> No
     built = world.build(STEPS[-1])
     assert built.plan.nothing_new
     assert world.digests() == before
+
+
+@few(1)
+@given(random=seeds)
+def test_rating_adds_what_files_clock_and_ledger_change(
+    new_world: NewWorld, random: Random
+) -> None:
+    """Late files, odd steps of the clock and approvals, also ahead of it: always as if built anew.
+
+    After every step all marts are those of another home that refreshes everything. Towards the end
+    a subscription and a credit pass to another account, after statements of theirs were approved.
+    """
+    history = make_history(random, 20)
+    names = random.sample(sorted(history.files), len(history.files))
+    world = new_world()
+    prepare_rating(world)
+    mirror = shared_landing(new_world, world)
+    # Some steps stop just before, at or just after an instant, others anywhere between two.
+    instants = sorted(random.sample(RATED_INSTANTS, 7))
+    approved: set[str] = set()
+    for step, instant in enumerate(instants):
+        as_of = instant + random.choice(
+            [-MICROSECOND, timedelta(0), MICROSECOND, random.randrange(1, 300) * MINUTE]
+        )
+        if random.random() < 0.6:
+            history.write(world, names[step :: len(instants)])
+        if step == 4:
+            pass_on(world, mirror)
+        world.build(as_of)
+        refresh_like(mirror, world, as_of)
+        assert_same(world, mirror)
+        if step in (1, 3):
+            approved |= approve_some(world, random, as_of, approved)
+
+
+def pass_on(world: World, mirror: World) -> None:
+    """Give bob's first subscription to an heir and ann's greater credit to bob."""
+    for each in (world, mirror):
+        each.subscriptions = [
+            row | {"account_id": "heir"} if row["subscription_id"] == "sub-bob-1" else row
+            for row in each.subscriptions
+        ]
+        each.credits = [
+            row | {"account_id": "bob"} if row["credit_id"] == "credit-1" else row
+            for row in each.credits
+        ]
+
+
+def refresh_like(mirror: World, world: World, as_of: datetime) -> None:
+    """Build everything anew in the mirror, with the ledger of the world."""
+    mirror.home.mkdir(exist_ok=True)
+    ledger = world.home / "ledger.sqlite"
+    if ledger.exists():
+        shutil.copy(ledger, mirror.home / ledger.name)
+    mirror.build(as_of, full_refresh=True)
+
+
+def approve_some(world: World, random: Random, as_of: datetime, approved: set[str]) -> set[str]:
+    """Approve some of the closed statements, at once or with a clock that is ahead; their ids."""
+    closed = world.query(
+        """
+        select statement_id, account_id, period from marts.fct_statements
+        where status = 'closed' and not list_contains(?, statement_id) order by all
+        """,
+        sorted(approved),
+    )
+    chosen = [row for row in closed if random.random() < 0.5]
+    ahead = random.choice([timedelta(0), timedelta(hours=random.randrange(1, 200))])
+    for row in chosen:
+        world.approve(row["period"], as_of + ahead, [row["account_id"]])
+    return {row["statement_id"] for row in chosen}
 
 
 @few(1)

@@ -4,13 +4,22 @@
 with
 
 measured as (
-    select usage.*
-    from {{ ref('int_period_usage_summed') }} as usage
+    select
+        segments.statement_id,
+        segments.subscription_id,
+        segments.plan_id,
+        segments.plan_version,
+        segments.period_start,
+        usage.meter_id,
+        usage.dimensions,
+        sum(usage.quantity) as quantity
+    from {{ ref('int_segment_usage') }} as usage
+    inner join {{ ref('int_billing_segments') }} as segments using (segment_id)
     semi join {{ ref('stg_pricebook__charges') }} as charges
-        on usage.plan_id = charges.plan_id
-        and usage.plan_version = charges.plan_version
+        on segments.plan_id = charges.plan_id
+        and segments.plan_version = charges.plan_version
         and usage.meter_id = charges.meter_id
-    where usage.quantity <> 0
+    group by all
 ),
 
 priced as (

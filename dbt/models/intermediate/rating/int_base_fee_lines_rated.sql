@@ -1,6 +1,24 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: statement and plan version with a base amount: its part of the period, by the microsecond.
 -- On a yearly plan the annual discount is taken off the amount first.
 with
+
+fees as (
+    select
+        plan_id,
+        plan_version,
+        currency,
+        {{ minor_factor('currency') }} as minor_factor,
+        case
+            when billing_interval = 'year' then {{ multiply_exactly(
+                'base_amount',
+                'cast((100 - annual_discount_percent) * cast(0.01 as decimal(18, 2)) as decimal(38, 18))'
+            ) }}
+            else base_amount
+        end as full_amount
+    from {{ ref('stg_pricebook__versions') }}
+    where base_amount <> 0
+),
 
 time_in_force as (
     select
@@ -13,23 +31,9 @@ time_in_force as (
         period_end,
         cast(sum(epoch_us(segment_end) - epoch_us(segment_start)) as bigint) as microseconds
     from {{ ref('int_billing_segments') }}
+    {{ semi_join_touched_accounts() }}
+    semi join fees using (plan_id, plan_version)
     group by all
-),
-
-owed as (
-    select
-        time_in_force.*,
-        versions.currency,
-        case
-            when versions.billing_interval = 'year' then {{ multiply_exactly(
-                'versions.base_amount',
-                'cast((100 - versions.annual_discount_percent) * cast(0.01 as decimal(18, 2)) as decimal(38, 18))'
-            ) }}
-            else versions.base_amount
-        end as full_amount
-    from time_in_force
-    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
-    where versions.base_amount <> 0
 ),
 
 prorated as (
@@ -38,7 +42,8 @@ prorated as (
         {{ prorate_exactly(
             'full_amount', 'microseconds', '(epoch_us(period_end) - epoch_us(period_start))'
         ) }} as amount
-    from owed
+    from time_in_force
+    inner join fees using (plan_id, plan_version)
 )
 
 select
@@ -54,5 +59,5 @@ select
     period_end,
     currency,
     amount,
-    {{ to_minor('amount', 'currency') }} as amount_minor
+    {{ to_minor('amount', 'currency', 'minor_factor') }} as amount_minor
 from prorated

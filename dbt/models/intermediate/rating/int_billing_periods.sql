@@ -1,43 +1,21 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: one billing period of a subscription, from the one in which it started to the one after
 -- the as-of time (periods after its end take corrections; the last one only if every other is
 -- approved). Every boundary is counted from the same anchor, so the 31st becomes the 28th in
 -- February and the 31st again in March. Boundaries are wall-clock times of the account's zone.
 with
 
-first_versions as (
-    select plan_id, arg_min(billing_interval, valid_from) as billing_interval
-    from {{ ref('stg_pricebook__versions') }}
-    group by plan_id
-),
-
 subscriptions as (
     select
-        subscriptions.subscription_id,
-        subscriptions.account_id,
-        subscriptions.plan_id,
-        subscriptions.started_at,
-        subscriptions.ended_at,
-        accounts.timezone,
-        case first_versions.billing_interval when 'year' then 12 else 1 end as months,
-        subscriptions.started_at at time zone accounts.timezone as started_local,
-        {{ as_of() }} as as_of,
-        coalesce(
-            cast(subscriptions.billing_anchor_date as timestamp),
-            subscriptions.billing_anchor_at at time zone accounts.timezone,
-            case first_versions.billing_interval
-                when
-                    'year'
-                    then date_trunc('year', subscriptions.started_at at time zone accounts.timezone)
-                else date_trunc('month', subscriptions.started_at at time zone accounts.timezone)
-            end
-        ) as anchor_local
-    from {{ ref('stg_accounts__subscriptions') }} as subscriptions
-    inner join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
-    left join first_versions using (plan_id)
-    where
-        subscriptions.started_at <= {{ as_of() }}
-        and (subscriptions.ended_at is null or subscriptions.ended_at > subscriptions.started_at)
+        *,
+        started_at at time zone timezone as started_local,
+        {{ as_of() }} as as_of
+    from {{ ref('int_billing_anchors') }}
+    {{ semi_join_touched_accounts() }}
+    where started_at <= {{ as_of() }}
 ),
 
 numbered as (

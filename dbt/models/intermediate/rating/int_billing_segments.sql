@@ -1,8 +1,18 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: one stretch of an account's time with one subscription, one billing period and one plan
 -- version. Segments of an account never overlap: usage inside one is rated by it and by nothing
 -- else.
 with
+
+periods as (
+    select *
+    from {{ ref('int_billing_periods') }}
+    {{ semi_join_touched_accounts() }}
+    where is_subscribed
+),
 
 segments as (
     select
@@ -20,7 +30,7 @@ segments as (
             subscriptions.in_force_end,
             coalesce(versions.valid_to, periods.period_end)
         ) as segment_end
-    from {{ ref('int_billing_periods') }} as periods
+    from periods
     inner join {{ ref('int_subscriptions_resolved') }} as subscriptions
         on periods.subscription_id = subscriptions.subscription_id
         and periods.period_start < subscriptions.in_force_end
@@ -29,7 +39,6 @@ segments as (
         on periods.plan_id = versions.plan_id
         and periods.period_end > versions.valid_from
         and periods.period_start < coalesce(versions.valid_to, periods.period_end)
-    where periods.is_subscribed
 )
 
 select

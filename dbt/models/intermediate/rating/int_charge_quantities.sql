@@ -1,8 +1,12 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: statement, plan version and charge: what is to be priced. The measured total of the period
 -- is rounded once, half away from zero, to 12 places, then as its meter says, then transformed.
 -- Where a plan has several versions in a period, included quantity and tiers run on through them:
--- publishing a new version with the same prices never changes a bill.
+-- publishing a new version with the same prices never changes a bill. Few periods have several
+-- versions: only in those is it asked what the others used.
 with
 
 charges as (
@@ -32,27 +36,55 @@ versions_in_period as (
         period_end,
         min(segment_start) as version_start
     from {{ ref('int_billing_segments') }}
+    {{ semi_join_touched_accounts() }}
     group by all
 ),
 
+several_versions as (
+    select statement_id
+    from versions_in_period
+    group by statement_id
+    having count(*) > 1
+),
+
+priced_dimensions as (
+    select
+        charges.plan_id,
+        charges.plan_version,
+        charges.charge_key,
+        matches.meter_id,
+        matches.dimensions
+    from charges
+    inner join {{ ref('int_usage_matched') }} as matches using (meter_id, where_dimensions)
+    where matches.is_match
+),
+
+summed as (
+    select
+        segments.statement_id,
+        segments.plan_id,
+        segments.plan_version,
+        priced_dimensions.charge_key,
+        sum(usage.quantity) as quantity
+    from {{ ref('int_segment_usage') }} as usage
+    {{ semi_join_touched_accounts() }}
+    inner join {{ ref('int_billing_segments') }} as segments
+        on usage.segment_id = segments.segment_id
+    inner join priced_dimensions
+        on segments.plan_id = priced_dimensions.plan_id
+        and segments.plan_version = priced_dimensions.plan_version
+        and usage.meter_id = priced_dimensions.meter_id
+        and usage.dimensions is not distinct from priced_dimensions.dimensions
+    group by all
+),
+
+-- What is below half of the twelfth place is nothing.
 measured as (
     select
-        usage.statement_id,
-        usage.plan_id,
-        usage.plan_version,
-        charges.charge_key,
-        cast(sum(usage.quantity) as decimal(38, 12)) as measured_quantity
-    from {{ ref('int_period_usage_summed') }} as usage
-    inner join {{ ref('int_usage_matched') }} as matches
-        on usage.meter_id = matches.meter_id
-        and usage.dimensions is not distinct from matches.dimensions
-    inner join charges
-        on usage.plan_id = charges.plan_id
-        and usage.plan_version = charges.plan_version
-        and matches.meter_id = charges.meter_id
-        and matches.where_dimensions = charges.where_dimensions
-    group by all
-    having cast(sum(usage.quantity) as decimal(38, 12)) <> 0
+        * exclude (quantity),
+        cast(round(quantity, 12) as decimal(38, 12)) as measured_quantity
+    from summed
+    where abs(quantity) >= cast('0.0000000000005' as decimal(38, 16))
 ),
 
 -- A charge that costs something even without usage is priced in every period of the plan.
@@ -102,36 +134,55 @@ described as (
         and quantities.charge_key = charges.charge_key
 ),
 
+scaled as (
+    select
+        *,
+        case transform_operation
+            when 'multiply'
+                then cast({{ multiply_exactly('quantity', 'transform_factor') }} as decimal(38, 12))
+            when 'divide' then {{ divide_exactly('quantity', 'transform_factor') }}
+        end as scaled_quantity
+    from described
+),
+
 transformed as (
     select
         *,
         case
             when transform_operation is null then quantity
             else {{ round_to_step(
-                "case transform_operation when 'multiply' then cast("
-                ~ multiply_exactly('quantity', 'transform_factor') ~ ' as decimal(38, 12)) else '
-                ~ divide_exactly('quantity', 'transform_factor') ~ ' end',
-                'transform_rounding',
-                'cast(1 as decimal(38, 12))'
+                'scaled_quantity', 'transform_rounding', 'cast(1 as decimal(38, 12))'
             ) }}
         end as priced_quantity
-    from described
+    from scaled
 ),
 
 -- What earlier versions of the period had already used.
-in_order as (
+used_before as (
     select
-        *,
+        statement_id,
+        plan_version,
+        charge_key,
         row_number() over versions as version_number,
         cast(coalesce(sum(priced_quantity) over earlier_versions, 0) as decimal(38, 12))
             as quantity_before
     from transformed
+    semi join several_versions using (statement_id)
     window
         versions as (partition by statement_id, charge_key, meter_id order by version_start),
         earlier_versions as (
             partition by statement_id, charge_key, meter_id order by version_start
             rows between unbounded preceding and 1 preceding
         )
+),
+
+in_order as (
+    select
+        transformed.*,
+        coalesce(used_before.version_number, 1) as version_number,
+        coalesce(used_before.quantity_before, 0) as quantity_before
+    from transformed
+    left join used_before using (statement_id, plan_version, charge_key)
 ),
 
 allowed as (
@@ -148,34 +199,50 @@ billable as (
         *,
         cast(priced_quantity - included_applied as decimal(38, 12)) as billable_quantity
     from allowed
+),
+
+billed_in_period as (
+    select
+        statement_id,
+        plan_version,
+        charge_key,
+        cast(coalesce(sum(billable_quantity) over (
+            partition by statement_id, charge_key, meter_id order by version_number
+            rows between unbounded preceding and 1 preceding
+        ), 0) as decimal(38, 12)) as billable_before,
+        cast(sum(billable_quantity) over (
+            partition by statement_id, charge_key, meter_id
+        ) as decimal(38, 12)) as billable_in_period
+    from billable
+    semi join several_versions using (statement_id)
 )
 
 select
-    statement_id,
-    account_id,
-    subscription_id,
-    plan_id,
-    plan_version,
-    period_start,
-    period_end,
-    charge_key,
-    meter_id,
-    stripe_event_name,
-    model,
-    zero_usage,
-    percentage_discount,
-    version_number,
-    quantity,
-    included_applied,
-    billable_quantity,
-    cast(coalesce(sum(billable_quantity) over (
-        partition by statement_id, charge_key, meter_id order by version_number
-        rows between unbounded preceding and 1 preceding
-    ), 0) as decimal(38, 12)) as billable_before,
-    cast(sum(billable_quantity) over (
-        partition by statement_id, charge_key, meter_id
-    ) as decimal(38, 12)) as billable_in_period,
+    billable.statement_id,
+    billable.account_id,
+    billable.subscription_id,
+    billable.plan_id,
+    billable.plan_version,
+    billable.period_start,
+    billable.period_end,
+    billable.charge_key,
+    billable.meter_id,
+    billable.stripe_event_name,
+    billable.model,
+    billable.zero_usage,
+    billable.percentage_discount,
+    billable.version_number,
+    billable.quantity,
+    billable.included_applied,
+    billable.billable_quantity,
+    cast(coalesce(billed_in_period.billable_before, 0) as decimal(38, 12)) as billable_before,
+    coalesce(billed_in_period.billable_in_period, billable.billable_quantity) as billable_in_period,
     {{ charge_id(
-        'statement_id', 'plan_version', 'charge_key', 'meter_id', "'usage'"
+        'billable.statement_id',
+        'billable.plan_version',
+        'billable.charge_key',
+        'billable.meter_id',
+        "'usage'"
     ) }} as charge_id
 from billable
+left join billed_in_period using (statement_id, plan_version, charge_key)

@@ -1,17 +1,22 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: charge and tier, with its exact amount. Tier 0 is what the charge's included quantity
 -- covers, so that the tiers of a charge always account for all of its quantity. A charge model is
--- one int_tiers_<model> with these five columns; a new one is added here.
+-- one int_tiers_<model> with these six columns; a new one is added here.
 with
 
 included as (
     select
         charge_id,
+        account_id,
         cast(0 as integer) as tier_index,
         included_applied as quantity,
         cast(0 as decimal(38, 18)) as unit_amount,
         cast(0 as decimal(38, 18)) as flat_amount
     from {{ ref('int_charge_quantities') }}
+    {{ semi_join_touched_accounts() }}
     where included_applied <> 0
 ),
 
@@ -27,6 +32,7 @@ tiers as (
 
 select
     charge_id,
+    account_id,
     cast(tier_index as integer) as tier_index,
     quantity,
     unit_amount,

@@ -1,3 +1,4 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: approved statement; the statement that takes its corrections: the first of the
 -- subscription's later periods that is not approved, whether or not the subscription still runs by
 -- then.

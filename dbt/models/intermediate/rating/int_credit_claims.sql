@@ -30,6 +30,7 @@ credits as (
 lines as (
     select lines.*
     from {{ ref('int_lines_rated') }} as lines
+    {{ semi_join_touched_accounts() }}
     semi join credits using (account_id)
     where lines.charge_class in ('usage', 'discount', 'included', 'maximum_cap')
 ),

@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: credit and statement that is not approved. Approved uses stay as they are; where today's
 -- rating would have drawn a credit differently on an approved statement, the difference is drawn
 -- (or given back, below zero) on the statement that takes its corrections. Differences drawn by
@@ -6,23 +9,36 @@
 with
 
 approved as (
-    select statement_id
+    select approval_id, statement_id
     from {{ ref('stg_ledger__approvals') }}
+    {{ semi_join_touched_accounts() }}
+),
+
+approved_uses as (
+    select credits.credit_id, credits.statement_id, credits.applied_minor
+    from {{ ref('stg_ledger__credits') }} as credits
+    semi join approved using (approval_id)
+),
+
+drawn as (
+    select *
+    from {{ ref('int_credits_drawn') }}
+    {{ semi_join_touched_accounts() }}
 ),
 
 own as (
     select drawn.credit_id, drawn.statement_id, drawn.applied_minor
-    from {{ ref('int_credits_drawn') }} as drawn
+    from drawn
     anti join approved using (statement_id)
 ),
 
 differences as (
     select drawn.credit_id, drawn.statement_id as corrected_statement_id, drawn.applied_minor
-    from {{ ref('int_credits_drawn') }} as drawn
+    from drawn
     semi join approved using (statement_id)
     union all
     select credit_id, statement_id as corrected_statement_id, -applied_minor as applied_minor
-    from {{ ref('stg_ledger__credits') }}
+    from approved_uses
 ),
 
 uses as (
@@ -42,7 +58,7 @@ summed as (
 
 frozen as (
     select credit_id, cast(sum(applied_minor) as bigint) as applied_minor
-    from {{ ref('stg_ledger__credits') }}
+    from approved_uses
     group by credit_id
 )
 

@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: credit and statement: how the credits of each account would be used up by today's rating
 -- of all its statements, approved or not. Step by step, because what a credit has left depends on
 -- every step before; all accounts take their next step together.

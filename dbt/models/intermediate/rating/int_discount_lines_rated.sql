@@ -1,3 +1,4 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: one charge with a percentage discount: a line of its own, below zero, beside the charge's.
 with
 
@@ -26,5 +27,5 @@ select
     period_end,
     currency,
     amount,
-    {{ to_minor('amount', 'currency') }} as amount_minor
+    {{ to_minor('amount', 'currency', 'minor_factor') }} as amount_minor
 from discounted

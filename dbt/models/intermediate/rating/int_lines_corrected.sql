@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: statement that takes corrections, and approved line (or line that should have been): what
 -- today's rating of it gives, less what was approved, less what earlier corrections already put
 -- right. Approved lines and all corrections of them so always add up to today's rating.
@@ -7,12 +10,14 @@ with
 rated as (
     select lines.*
     from {{ ref('int_lines_rated') }} as lines
+    {{ semi_join_touched_accounts() }}
     semi join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
 ),
 
 frozen as (
     select *
     from {{ ref('stg_ledger__lines') }}
+    {{ semi_join_touched_accounts() }}
 ),
 
 signed as (

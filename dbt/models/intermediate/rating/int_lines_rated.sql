@@ -1,4 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: one line as today's facts under the prices in force then give it, for every statement,
 -- approved or not. What differs from approved lines becomes int_lines_corrected.
 select

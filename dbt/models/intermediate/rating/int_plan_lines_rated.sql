@@ -1,9 +1,22 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: statement and plan-level rule that changes its total: maximum, minimum, included amount.
 -- The rules are those of the version in force when the subscription's time in the period begins,
 -- and hold for the period's usage after discounts; they are not prorated, and the base fee is on
 -- top. They are worked out in minor units, on lines already rounded, so that a capped statement
 -- comes to exactly its cap and a fully covered one to exactly nothing.
 with
+
+limits as (
+    select
+        plan_id,
+        plan_version,
+        currency,
+        {{ to_minor('maximum_amount', 'currency') }} as maximum_minor,
+        {{ to_minor('minimum_amount', 'currency') }} as minimum_minor,
+        {{ to_minor('included_amount', 'currency') }} as included_minor
+    from {{ ref('stg_pricebook__versions') }}
+    where maximum_amount is not null or minimum_amount is not null or included_amount is not null
+),
 
 first_versions as (
     select
@@ -15,23 +28,21 @@ first_versions as (
         period_end,
         arg_min(plan_version, segment_start) as plan_version
     from {{ ref('int_billing_segments') }}
+    {{ semi_join_touched_accounts() }}
+    semi join limits using (plan_id)
     group by all
 ),
 
 rules as (
     select
         first_versions.*,
-        versions.currency,
-        {{ to_minor('versions.maximum_amount', 'versions.currency') }} as maximum_minor,
-        {{ to_minor('versions.minimum_amount', 'versions.currency') }} as minimum_minor,
-        {{ to_minor('versions.included_amount', 'versions.currency') }} as included_minor,
+        limits.currency,
+        limits.maximum_minor,
+        limits.minimum_minor,
+        limits.included_minor,
         first_versions.period_end <= {{ as_of() }} as is_closed
     from first_versions
-    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
-    where
-        versions.maximum_amount is not null
-        or versions.minimum_amount is not null
-        or versions.included_amount is not null
+    inner join limits using (plan_id, plan_version)
 ),
 
 discounted_lines as (

@@ -1,11 +1,16 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: statement that is not approved: every period of a subscription that has begun, whether or
 -- not anything was used in it, and periods after its end that take corrections or credits.
 with
 
 lines as (
-    select statement_id, currency from {{ ref('int_lines_rated') }}
+    select statement_id, currency
+    from {{ ref('int_lines_rated') }}
+    {{ semi_join_touched_accounts() }}
     union all
-    select statement_id, currency from {{ ref('int_lines_corrected') }}
+    select statement_id, currency
+    from {{ ref('int_lines_corrected') }}
+    {{ semi_join_touched_accounts() }}
 ),
 
 currencies as (
@@ -17,6 +22,7 @@ currencies as (
 version_currencies as (
     select segments.statement_id, arg_min(versions.currency, segments.segment_start) as currency
     from {{ ref('int_billing_segments') }} as segments
+    {{ semi_join_touched_accounts() }}
     inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
     group by segments.statement_id
 ),
@@ -40,6 +46,7 @@ select
     coalesce(currencies.currency, version_currencies.currency, accounts.currency) as currency,
     case when periods.is_closed then 'closed' else 'open' end as status
 from {{ ref('int_billing_periods') }} as periods
+{{ semi_join_touched_accounts() }}
 semi join needed using (statement_id)
 anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
 left join currencies using (statement_id)

@@ -1,3 +1,4 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: one stretch of time during which one subscription of an account is the one that rates its
 -- usage. Where subscriptions of an account overlap, the one that started last is in force, so that
 -- no usage is ever rated twice.
@@ -11,6 +12,7 @@ subscriptions as (
         started_at,
         coalesce(ended_at, timestamptz '9999-01-01 00:00:00+00') as ended_at
     from {{ ref('stg_accounts__subscriptions') }}
+    {{ semi_join_touched_accounts() }}
     where started_at < coalesce(ended_at, timestamptz '9999-01-01 00:00:00+00')
         and started_at <= {{ as_of() }}
 ),

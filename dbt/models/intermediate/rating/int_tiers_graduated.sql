@@ -1,3 +1,4 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `graduated`: each unit at the price of the tier it falls in.
 -- `up_to` belongs to its tier. The flat amount of a tier is owed once it holds a unit, once a
 -- period; without any unit the first one is owed, unless zero_usage says no_charge.
@@ -6,6 +7,7 @@ with
 shares as (
     select
         charges.charge_id,
+        charges.account_id,
         charges.billable_before,
         charges.billable_in_period,
         charges.version_number,
@@ -22,6 +24,7 @@ shares as (
             cast(0 as decimal(38, 12))
         ) as decimal(38, 12)) as quantity
     from {{ ref('int_charge_quantities') }} as charges
+    {{ semi_join_touched_accounts() }}
     inner join {{ ref('stg_pricebook__tiers') }} as tiers using (plan_id, plan_version, charge_key)
     where charges.model = 'graduated'
 ),
@@ -36,6 +39,7 @@ reached as (
 
 select
     charge_id,
+    account_id,
     tier_index,
     quantity,
     unit_amount,

@@ -1,3 +1,4 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `volume`: every unit of the period at the price of the tier
 -- that their number reaches, whose flat amount is owed once. Without any unit the first tier's flat
 -- amount is owed, unless zero_usage says no_charge.
@@ -6,6 +7,7 @@ with
 reached as (
     select
         charges.charge_id,
+        charges.account_id,
         charges.billable_quantity,
         charges.billable_before,
         tiers.tier_index,
@@ -14,6 +16,7 @@ reached as (
         charges.billable_in_period = 0 and charges.version_number = 1
         and charges.zero_usage = 'charge_first_tier_flat' as is_unused_charge
     from {{ ref('int_charge_quantities') }} as charges
+    {{ semi_join_touched_accounts() }}
     inner join {{ ref('stg_pricebook__tiers') }} as tiers
         on charges.plan_id = tiers.plan_id
         and charges.plan_version = tiers.plan_version
@@ -25,6 +28,7 @@ reached as (
 
 select
     charge_id,
+    account_id,
     tier_index,
     billable_quantity as quantity,
     unit_amount,

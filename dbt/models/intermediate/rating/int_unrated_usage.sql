@@ -1,8 +1,9 @@
+{{ config(materialized='ephemeral') }}
 -- Grain: statement, plan version, meter and dimensions; usage on a meter that the plan charges for,
 -- but with dimensions that none of its charges names (an unlisted memory size, say).
 with
 
-rated as (
+unmatched as (
     select
         charges.plan_id,
         charges.plan_version,
@@ -10,26 +11,26 @@ rated as (
         matches.dimensions
     from {{ ref('stg_pricebook__charges') }} as charges
     inner join {{ ref('int_usage_matched') }} as matches using (meter_id, where_dimensions)
+    group by charges.plan_id, charges.plan_version, matches.meter_id, matches.dimensions
+    having not bool_or(matches.is_match)
 )
 
 select
-    usage.account_id,
-    usage.subscription_id,
-    usage.plan_id,
-    usage.plan_version,
-    usage.period_start,
-    usage.period_end,
+    segments.account_id,
+    segments.subscription_id,
+    segments.plan_id,
+    segments.plan_version,
+    segments.period_start,
+    segments.period_end,
     usage.meter_id,
     usage.dimensions,
-    usage.quantity
-from {{ ref('int_period_usage_summed') }} as usage
-semi join {{ ref('stg_pricebook__charges') }} as priced
-    on usage.plan_id = priced.plan_id
-    and usage.plan_version = priced.plan_version
-    and usage.meter_id = priced.meter_id
-anti join rated
-    on usage.plan_id = rated.plan_id
-    and usage.plan_version = rated.plan_version
-    and usage.meter_id = rated.meter_id
-    and usage.dimensions is not distinct from rated.dimensions
-where usage.quantity <> 0
+    sum(usage.quantity) as quantity
+from {{ ref('int_segment_usage') }} as usage
+inner join {{ ref('int_billing_segments') }} as segments using (segment_id)
+inner join unmatched
+    on segments.plan_id = unmatched.plan_id
+    and segments.plan_version = unmatched.plan_version
+    and usage.meter_id = unmatched.meter_id
+    and usage.dimensions is not distinct from unmatched.dimensions
+group by all
+having sum(usage.quantity) <> 0

@@ -1,10 +1,16 @@
-{{ config(materialized='table') }}
+{{ config(materialized='ephemeral') }}
 -- Grain: one charge with usage, or with a price for none: the line before discounts.
 with
+
+versions as (
+    select plan_id, plan_version, currency, {{ minor_factor('currency') }} as minor_factor
+    from {{ ref('stg_pricebook__versions') }}
+),
 
 priced as (
     select charge_id, cast(sum(amount) as decimal(38, 18)) as amount
     from {{ ref('int_charge_tiers') }}
+    {{ semi_join_touched_accounts() }}
     group by charge_id
 )
 
@@ -23,9 +29,11 @@ select
     charges.percentage_discount,
     charges.stripe_event_name,
     versions.currency,
+    versions.minor_factor,
     priced.amount,
-    {{ to_minor('priced.amount', 'versions.currency') }} as amount_minor
+    {{ to_minor('priced.amount', 'versions.currency', 'versions.minor_factor') }} as amount_minor
 from {{ ref('int_charge_quantities') }} as charges
-inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+{{ semi_join_touched_accounts() }}
+inner join versions using (plan_id, plan_version)
 inner join priced using (charge_id)
 where charges.quantity <> 0 or priced.amount <> 0

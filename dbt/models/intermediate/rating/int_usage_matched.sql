@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
--- Grain: a meter's combination of dimensions and a `where` of the price book that it falls under.
--- JSON is looked into once for each combination instead of once for each row of usage.
+-- Grain: a meter's combination of dimensions and a `where` of the price book, with whether it falls
+-- under it. JSON is looked into once for each combination instead of once for each row of usage.
 with
 
 combinations as (
@@ -16,10 +16,9 @@ conditions as (
 select
     combinations.meter_id,
     combinations.dimensions,
-    conditions.where_dimensions
-from combinations
-inner join conditions using (meter_id)
-where
+    conditions.where_dimensions,
     {{ dimensions_match(
         "coalesce(combinations.dimensions, '{}')", 'conditions.where_dimensions'
-    ) }}
+    ) }} as is_match
+from combinations
+inner join conditions using (meter_id)

@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- Grain: tier of a usage line; key (charge_id, tier_index). Tier 0 is what the included quantity
 -- covered. Amounts are exact and sum to the line's exact amount. Approved lines keep the ledger's
 -- tiers.

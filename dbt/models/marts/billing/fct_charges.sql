@@ -1,7 +1,11 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: line of a statement; key charge_id. Lines of approved statements are the ledger's,
--- unchanged for ever; lines of all others are rated anew by every build. What approved lines should
--- have been by now stands as `correction` lines, with their own service period, on a statement not
--- yet approved.
+-- unchanged for ever; lines of all others are rated anew when anything changes. What approved lines
+-- should have been by now stands as `correction` lines, with their own service period, on a
+-- statement not yet approved.
 with
 
 approved as (
@@ -24,6 +28,7 @@ approved as (
         corrects_charge_id,
         stripe_event_name
     from {{ ref('stg_ledger__lines') }}
+    {{ semi_join_touched_accounts() }}
 ),
 
 rated as (
@@ -46,6 +51,7 @@ rated as (
         cast(null as varchar) as corrects_charge_id,
         lines.stripe_event_name
     from {{ ref('int_lines_rated') }} as lines
+    {{ semi_join_touched_accounts() }}
     anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
 ),
 
@@ -69,6 +75,7 @@ corrections as (
         corrects_charge_id,
         stripe_event_name
     from {{ ref('int_lines_corrected') }}
+    {{ semi_join_touched_accounts() }}
 )
 
 select * from approved

@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- Grain: use of a credit by a statement; key (credit_id, statement_id). Below zero: given back,
 -- because a correction made an approved statement smaller. Approved uses are the ledger's.
 with

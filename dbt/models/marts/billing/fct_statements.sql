@@ -1,3 +1,7 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: account, subscription and billing period; key statement_id. subtotal_minor is the sum of
 -- the statement's lines and total_minor that less its credits, always. Approved statements are the
 -- ledger's and never change. The digest is a SHA-256 of the statement's own text: its lines by
@@ -28,6 +32,7 @@ lines as (
             )
         )), chr(10)) as lines_text
     from {{ ref('fct_charges') }}
+    {{ semi_join_touched_accounts() }}
     anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
     group by statement_id
 ),
@@ -42,6 +47,7 @@ credits as (
             )
         )), chr(10)) as credits_text
     from {{ ref('int_credits_applied') }}
+    {{ semi_join_touched_accounts() }}
     group by statement_id
 ),
 
@@ -119,6 +125,7 @@ approved as (
         approvals.period,
         accounts.stripe_customer_id
     from {{ ref('stg_ledger__approvals') }} as approvals
+    {{ semi_join_touched_accounts() }}
     left join pushes using (approval_id)
     left join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
 )

@@ -1,0 +1,92 @@
+{{ config(materialized='ephemeral') }}
+-- Grain: one account whose charges may differ from the last build's because the clock moved since:
+-- one of the instants at which rating changes lies after the last build's as-of and not after this
+-- one's (DECISIONS D30). Credits are compared with ends of periods only; usage is found by days.
+with
+
+context as (
+    select
+        previous_as_of as clock_start,
+        as_of as clock_end
+    from {{ ref('stg_ops__run_context') }}
+    where previous_as_of < as_of
+),
+
+subscriptions as (
+    select anchors.*, context.clock_start, context.clock_end
+    from {{ ref('int_billing_anchors') }} as anchors
+    cross join context
+    where anchors.started_at <= context.clock_end
+),
+
+-- The billing periods' edges about that time, one more than is needed on either side.
+boundaries as (
+    select
+        account_id,
+        clock_start,
+        clock_end,
+        (anchor_local + to_months(cast(period_number * months as integer))) at time zone timezone
+            as boundary
+    from (
+        select
+            *,
+            unnest(range(
+                date_diff('month', anchor_local, clock_start at time zone timezone) // months - 2,
+                date_diff('month', anchor_local, clock_end at time zone timezone) // months + 3
+            )) as period_number
+        from subscriptions
+    ) as numbered
+),
+
+-- A period begins, so that its statement and the place for corrections after it are there; or it
+-- ends, so that its statement closes and its minimum is owed.
+period_edges as (
+    select account_id
+    from boundaries
+    where boundary > clock_start and boundary <= clock_end
+),
+
+subscriptions_begun as (
+    select account_id
+    from subscriptions
+    where started_at > clock_start
+),
+
+-- A version may come into force before it is published: all the time of its plan.
+prices_published as (
+    select subscriptions.account_id
+    from subscriptions
+    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id)
+    where versions.published_at > subscriptions.clock_start
+),
+
+approvals as (
+    select approvals.approval_id, approvals.account_id, approvals.approved_at, context.clock_start
+    from {{ ref('stg_ledger__approvals') }} as approvals
+    cross join context
+),
+
+ledger_entries as (
+    select account_id
+    from approvals
+    where approved_at > clock_start
+    union all
+    select approvals.account_id
+    from approvals
+    inner join {{ ref('stg_ledger__intents') }} as intents using (approval_id)
+    where intents.created_at > approvals.clock_start
+    union all
+    select approvals.account_id
+    from approvals
+    inner join {{ ref('stg_ledger__intents') }} as intents using (approval_id)
+    inner join {{ ref('stg_ledger__answers') }} as answers using (intent_id)
+    where answers.answered_at > approvals.clock_start
+)
+
+select account_id from period_edges
+union
+select account_id from subscriptions_begun
+union
+select account_id from prices_published
+union
+select account_id from ledger_entries
