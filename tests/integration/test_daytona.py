@@ -7,12 +7,17 @@ follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
+from random import Random
+from typing import Any
 
 import pytest
-from world import World, period, poll, utc
+from world import Row, World, period, poll, utc
 
 pytestmark = pytest.mark.integration
 
@@ -498,3 +503,126 @@ def test_every_answer_has_one_disposition(built: World) -> None:
         "quarantined": 1,
     }
     assert built.usage("planless", CPU) == 5
+
+
+# --- Any order, any batches -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one answer tells of the CPU seconds of an organisation; times are days of August."""
+
+    account: str
+    start: int
+    end: int
+    fetched_at: Fraction
+    total: int
+
+    def row(self) -> Row:
+        """The answer as it lands."""
+        days_later = (self.fetched_at - 1) * 86_400
+        fetched_at = utc("2026-08-01") + timedelta(seconds=int(days_later))
+        return poll(self.account, on(self.start), on(self.end), fetched_at, CPU=self.total)
+
+
+def make_answers(random: Random, accounts: Sequence[str]) -> list[Answer]:
+    """Some answers about windows that repeat, grow, nest and overlap; no two asked at once."""
+    answers = []
+    for number in range(60):
+        start, length = random.randrange(1, 18), random.choice([1, 1, 2, 5, 9])
+        fetched_at = random.randrange(start + 1, 30) + Fraction(number + 1, 100)
+        answers.append(
+            Answer(random.choice(accounts), start, start + length, fetched_at, random.randrange(99))
+        )
+    return answers
+
+
+def modelled(answers: Iterable[Answer], as_of: int) -> dict[tuple[str, str], Decimal]:
+    """CPU seconds of each account and day, by the rule in words (DECISIONS D34)."""
+    totals: dict[tuple[str, str], Decimal] = {}
+    known = [each for each in answers if each.fetched_at <= as_of]
+    for account in {each.account for each in known}:
+        newest: dict[tuple[int, int], Answer] = {}
+        for each in sorted(known, key=lambda answer: answer.fetched_at):
+            if each.account == account:
+                newest[each.start, each.end] = each
+        reaching: dict[tuple[int, Fraction], Answer] = {}
+        for each in sorted(newest.values(), key=lambda answer: answer.fetched_at):
+            reaching[each.start, min(Fraction(each.end), each.fetched_at)] = each
+        steps = []
+        for (start, reach), answer in reaching.items():
+            before = max((r for s, r in reaching if s == start and r < reach), default=None)
+            told_before = reaching[start, before].total if before is not None else 0
+            begin = before if before is not None else Fraction(start)
+            steps.append((begin, reach, answer.total - told_before, answer.fetched_at))
+        windows = {(begin, end) for begin, end, _, _ in steps}
+
+        def is_inside(begin: Fraction, end: Fraction, others: set[Any] = windows) -> bool:
+            return any(b <= begin and e >= end and (b, e) != (begin, end) for b, e in others)
+
+        kept: list[tuple[Fraction, Fraction]] = []
+        for begin, end, amount, _ in sorted(steps, key=lambda s: (is_inside(s[0], s[1]), -s[3])):
+            if any(begin < e and end > b for b, e in kept):
+                continue
+            kept.append((begin, end))
+            key = (account, f"08-{int(begin):02}")
+            totals[key] = totals.get(key, Decimal(0)) + amount
+    return totals
+
+
+def polled(world: World) -> dict[tuple[str, str], Decimal]:
+    """CPU seconds of each account and day as published."""
+    rows = world.query(
+        """
+        select account_id, strftime(usage_date, '%m-%d') as day, sum(quantity) as quantity
+        from marts.fct_usage_daily where meter_id = ? group by all
+        """,
+        CPU,
+    )
+    return {(row["account_id"], row["day"]): row["quantity"] for row in rows}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_answers_in_any_batches(new_world: Callable[[], World], seed: int) -> None:
+    """After every batch: what the rule says, and what a full refresh gives; at the end, what one
+    build of everything gives, in other files. Periods that arrive late take the polls' place.
+    """
+    random = Random(seed)
+    accounts = ("ann", "bob")
+    answers = make_answers(random, accounts)
+    batches: list[list[Answer]] = [[], [], []]
+    for answer in answers:
+        batches[random.randrange(3)].append(answer)
+    world = new_world()
+    for account in accounts:
+        world.account(account)
+    mirror = new_world()
+    mirror.landing, mirror.accounts = world.landing, world.accounts
+    mirror.links, mirror.subscriptions = world.links, world.subscriptions
+    landed: list[Answer] = []
+    for number, (batch, day) in enumerate(zip(batches, (12, 24, 31), strict=True)):
+        landed += batch
+        world.write(f"daytona/usage_polls/{number}.ndjson", [each.row() for each in batch])
+        world.build(on(day))
+        expected = {key: value for key, value in modelled(landed, day).items() if value}
+        found = {key: value for key, value in polled(world).items() if value}
+        assert found == expected
+        mirror.build(on(day), full_refresh=True)
+        assert world.digests() == mirror.digests()
+
+    late = [period("bob", "d-late", on(5), on(9), cpu=1)]
+    world.write("daytona/usage_periods/late.csv", late)
+    world.build(on(31))
+    # Four days of one vCPU; none of bob's answers about them counts any more.
+    assert [polled(world)["bob", f"08-{day:02}"] for day in (5, 6, 7, 8)] == [86_400] * 4
+    at_once = new_world()
+    for account in accounts:
+        at_once.account(account)
+    at_once.write("daytona/usage_periods/renamed.csv", late)
+    random.shuffle(answers)
+    for number in range(2):
+        rows = [each.row() for each in answers[number::2]]
+        at_once.write(f"daytona/usage_polls/other-{number}.json", rows)
+    at_once.build(on(31))
+    ours, theirs = world.digests(), at_once.digests()
+    assert {name for name in ours if ours[name] != theirs[name]} <= {"fct_row_dispositions"}

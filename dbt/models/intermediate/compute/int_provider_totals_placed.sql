@@ -64,10 +64,10 @@ candidates as (
         steps.source_account,
         steps.measure,
         clustered.cluster_number,
-        {
-            step_start: steps.step_start, step_end: steps.step_end,
-            window_start: steps.window_start, window_end: steps.window_end
-        } as stretch,
+        struct_pack(
+            step_start := steps.step_start, step_end := steps.step_end,
+            window_start := steps.window_start, window_end := steps.window_end
+        ) as stretch,
         row_number() over (
             partition by steps.provider, steps.source_account, steps.measure, clustered.cluster_number
             order by clustered.is_inside, steps.fetched_at desc, steps.window_start, steps.window_end desc
@@ -83,15 +83,7 @@ chosen as (
         provider,
         source_account,
         measure,
-        unnest(list_reduce(
-            list([stretch] order by turn),
-            lambda kept, next: case
-                when len(list_filter(
-                    kept, lambda each: each.step_start < next[1].step_end and each.step_end > next[1].step_start
-                )) = 0 then list_concat(kept, next)
-                else kept
-            end
-        ), recursive := true)
+        unnest({{ keep_disjoint('list(stretch order by turn)') }}, recursive := true) -- noqa: PRS
     from candidates
     group by provider, source_account, measure, cluster_number
 )

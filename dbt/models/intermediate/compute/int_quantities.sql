@@ -33,7 +33,7 @@ select
     cast(null as integer) as record_number,
     assignments.account_id,
     meters.meter_id,
-    cast(to_json({provider: totals.provider}) as varchar) as dimensions,
+    cast(to_json(struct_pack(provider := totals.provider)) as varchar) as dimensions,
     totals.step_start as used_at,
     totals.quantity,
     totals.provider

@@ -1,7 +1,8 @@
 {{ config(materialized='table') }}
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
--- every state of the records told anew, and of providers' totals that differ. With another price book (its meters name the usage): all days.
+-- every state of the records told anew, and of providers' totals that differ. With another price book
+-- (its meters name the usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}

@@ -12,7 +12,7 @@ select
     {{ is_daytona_warm_pool('organization_id') }} as is_warm_pool,
     -- Equal text: the same answer told again.
     cast(to_json([
-        source, organization_id, epoch_us(window_start)::varchar, epoch_us(window_end)::varchar,
-        epoch_us(fetched_at)::varchar, totals
+        source, organization_id, {{ utc_text('window_start') }}, {{ utc_text('window_end') }},
+        {{ utc_text('fetched_at') }}, totals
     ]) as varchar) as content
 from {{ source('daytona', 'daytona_usage_polls') }}
