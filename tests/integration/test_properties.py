@@ -321,10 +321,11 @@ def test_repetition_and_grouping(new_world: NewWorld, random: Random) -> None:
 
 def test_the_histories_are_not_trivial() -> None:
     """The histories have what they are meant to have: unknown, owned and split usage, open runs."""
-    history = make_history(Random(1), 40)
+    history = make_history(Random(2), 40)
     told = history.told(history.files)
     days = expected_days(told, STEPS[1])
     assert {account for account, _, _ in days} == {"ann", "bob", "eve", NOBODY}
     assert {meter for _, meter, _ in days} == {each["meter_id"] for each in meters()}
     assert sum(1 for _, inferred in days.values() if inferred) > 10
+    assert any(each.facts.get("size", ())[:2] == (0, 0) for each in told)
     assert len(told) > len({str(each.row) for each in told})
