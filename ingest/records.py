@@ -32,6 +32,8 @@ from ingest.reading import (
     parquet_batches,
 )
 from ingest.values import (
+    GIB_PLACES,
+    GIB_WIDTH,
     TIME_PATTERN,
     WHOLE_PATTERN,
     ZONE_PATTERN,
@@ -335,6 +337,14 @@ def typed_decimal(text: str, width: int, scale: int) -> str:
         f"case when regexp_full_match({text}, {pattern})"
         f" then try_cast({text} as decimal({width},{scale})) end"
     )
+
+
+def typed_mib_of_gib(text: str, low: int, high: int) -> str:
+    """A canonical decimal of GiB as whole MiB between the bounds, BIGINT, else null."""
+    # 1/1024 has ten decimal places: a number with more of them is no whole number of MiB.
+    mib = f"{typed_decimal(text, GIB_WIDTH, GIB_PLACES)} * 1024"
+    whole = f"try_cast({mib} as bigint)"
+    return f"case when {mib} = {whole} and {whole} between {low} and {high} then {whole} end"
 
 
 def _fields_sql(schema: pa.Schema) -> str:

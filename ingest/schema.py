@@ -24,6 +24,16 @@ RECORD_TABLES: dict[str, str] = {
         event_id VARCHAR NOT NULL, sandbox_id VARCHAR NOT NULL, org_id VARCHAR NOT NULL,
         memory_mib BIGINT NOT NULL, cpu_percent INTEGER NOT NULL, disk_mib BIGINT NOT NULL,
         started_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ""",
+    "raw.daytona_usage_periods": """
+        period_id VARCHAR, sandbox_id VARCHAR NOT NULL, organization_id VARCHAR NOT NULL,
+        started_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ, vcpu DECIMAL(18,6) NOT NULL,
+        gpu DECIMAL(18,6), gpu_type VARCHAR, memory_mib BIGINT NOT NULL, disk_mib BIGINT NOT NULL,
+        region VARCHAR, sandbox_class VARCHAR, region_type VARCHAR""",
+    # `totals`: JSON text, one object a sandbox ("": all of them), seconds as decimal text.
+    "raw.daytona_usage_polls": """
+        source VARCHAR NOT NULL, organization_id VARCHAR NOT NULL,
+        window_start TIMESTAMPTZ NOT NULL, window_end TIMESTAMPTZ NOT NULL,
+        fetched_at TIMESTAMPTZ NOT NULL, totals VARCHAR NOT NULL""",
     "raw.intervals": """
         record_id VARCHAR NOT NULL, provider VARCHAR NOT NULL, account_ref VARCHAR NOT NULL,
         resource_id VARCHAR NOT NULL, started_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ,

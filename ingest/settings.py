@@ -19,13 +19,15 @@ class Settings:
 
     `landing` is the folder of incoming files, `home` the folder of everything the product keeps,
     `now` the clock (UTC, with zone), `e2b_webhook_secret` the secret that signs E2B captures
-    (None: signatures are not checked).
+    (None: signatures are not checked). `daytona_naive_times_are_utc` says that times without a
+    zone in the tables of Daytona's usage periods are UTC; else they are refused.
     """
 
     landing: Path
     home: Path
     now: datetime
     e2b_webhook_secret: str | None = None
+    daytona_naive_times_are_utc: bool = False
 
     @classmethod
     def from_environment(
@@ -33,13 +35,15 @@ class Settings:
     ) -> Settings:
         """Settings from arguments first, then the environment, then the defaults.
 
-        Raises UsageError when METERHOUSE_NOW is not an ISO-8601 time with a zone.
+        Raises UsageError when METERHOUSE_NOW is not an ISO-8601 time with a zone, or
+        METERHOUSE_DAYTONA_NAIVE_TIMES is anything but `utc`.
         """
         return cls(
             landing=_folder(landing, "METERHOUSE_LANDING", DEFAULT_LANDING),
             home=_folder(home, "METERHOUSE_HOME", DEFAULT_HOME),
             now=current_time(),
             e2b_webhook_secret=os.environ.get("E2B_WEBHOOK_SECRET") or None,
+            daytona_naive_times_are_utc=_naive_times_are_utc("METERHOUSE_DAYTONA_NAIVE_TIMES"),
         )
 
     @property
@@ -66,6 +70,13 @@ class Settings:
 
 def _folder(given: Path | str | None, variable: str, default: str) -> Path:
     return Path(given or os.environ.get(variable) or default)
+
+
+def _naive_times_are_utc(variable: str) -> bool:
+    text = os.environ.get(variable) or ""
+    if text.lower() not in {"", "utc"}:
+        raise UsageError(f"{variable} is {text!r}; set it to utc or leave it out")
+    return bool(text)
 
 
 def clock_is_set() -> bool:

@@ -33,6 +33,9 @@ _TIME = re.compile(
 _WHOLE = re.compile(r"-?\d{1,30}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?", re.ASCII)
 
+# Decimals of a size in GiB: 2**-10 GiB, one MiB, has ten places.
+GIB_WIDTH, GIB_PLACES = 24, 10
+
 BIGINT_MAX = 2**63 - 1
 
 
@@ -147,6 +150,19 @@ def read_decimal(value: object, width: int, scale: int) -> Decimal:
     # Built from its digits: arithmetic would round to the context's precision.
     zeros = scale + exponent
     return Decimal((0, tuple(map(int, digits + "0" * zeros)), -scale))
+
+
+def read_mib_of_gib(value: object, high: int) -> int:
+    """A size in GiB as whole MiB, from 0 to `high`; a size that is no whole number is refused."""
+    try:
+        mib = read_decimal(value, GIB_WIDTH, GIB_PLACES) * 1024
+    except ValueError as error:
+        if "decimal places" not in str(error):
+            raise
+        mib = None
+    if mib is None or mib != mib.to_integral_value():
+        raise ValueError(f"must be a whole number of MiB, in GiB: {shown(value)}")
+    return read_whole(mib, 0, high)
 
 
 def plain_digits(number: Decimal) -> tuple[str, int]:
@@ -274,6 +290,11 @@ def optional_decimal(width: int, scale: int) -> BeforeValidator:
     return BeforeValidator(
         lambda value: None if is_absent(value) else read_decimal(value, width, scale)
     )
+
+
+def whole_mib_of_gib(high: int) -> BeforeValidator:
+    """Field type: a required size in GiB that is a whole number of MiB, at most `high`."""
+    return BeforeValidator(lambda value: read_mib_of_gib(_present(value), high))
 
 
 def _present(value: object) -> object:

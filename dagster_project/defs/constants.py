@@ -7,6 +7,8 @@ OWNERS = ["team:billing-platform"]
 RAW_ASSETS = {
     "e2b_events": "Lifecycle events of E2B sandboxes; one row a delivered record.",
     "opencomputer_scale_events": "OpenComputer scale events; one row a record of the table.",
+    "daytona_usage_periods": "Daytona usage periods; one row a record of the tables.",
+    "daytona_usage_polls": "Answers of Daytona's usage API with their window; one row an answer.",
     "intervals": "Provider-neutral intervals of constant size; one row a record.",
     "quantities": "Amounts that were measured elsewhere; one row a record.",
     "accounts": "Accounts; one row a record of every version of accounts.csv.",

@@ -1,5 +1,6 @@
 """What every asset is given: the settings of the home that it works on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -17,9 +18,6 @@ class Home(dg.ConfigurableResource):
         """The settings as of now; raises UsageError when the environment's are malformed."""
         found = Settings.from_environment(landing=self.landing or None, home=self.home or None)
         # Steps and dbt may look from another folder: only absolute paths mean the same to all.
-        return Settings(
-            landing=Path(found.landing).resolve(),
-            home=Path(found.home).resolve(),
-            now=found.now,
-            e2b_webhook_secret=found.e2b_webhook_secret,
+        return replace(
+            found, landing=Path(found.landing).resolve(), home=Path(found.home).resolve()
         )

@@ -5,7 +5,7 @@
 {% macro compute_quantity(measure, us, sizes) -%}
     cast(
         cast(cast({{ us }} as hugeint) * case {{ measure }}
-            when 'seconds' then 10000000000::hugeint
+            when 'seconds' then case when {{ is_running(sizes) }} then 10000000000::hugeint else 0 end
             when 'cpu_core_seconds' then cast({{ sizes }}.vcpu * 1000000 as hugeint) * 10000
             when 'ram_gibi_seconds' then {{ sizes }}.memory_mib::hugeint * 9765625
             when 'ssd_gibi_seconds' then {{ sizes }}.disk_mib::hugeint * 9765625
@@ -17,7 +17,7 @@
 {#- Whether a size has the resource of a measure at all: no GPU gives no GPU usage, not one of zero. -#}
 {% macro measure_applies(measure, sizes) -%}
     case {{ measure }}
-        when 'seconds' then true
+        when 'seconds' then {{ is_running(sizes) }}
         when 'cpu_core_seconds' then {{ sizes }}.vcpu > 0
         when 'ram_gibi_seconds' then {{ sizes }}.memory_mib > 0
         when 'ssd_gibi_seconds' then {{ sizes }}.disk_mib > 0

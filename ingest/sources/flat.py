@@ -24,11 +24,11 @@ class Field:
     """One field: its column, its kind with bounds, and the names it goes by."""
 
     column: str
-    kind: Literal["text", "time", "whole", "decimal"]
+    kind: Literal["text", "time", "whole", "decimal", "gibi"]
     names: tuple[str, ...]
     required: bool = True
     default: str | None = None
-    # Bounds of a whole number; width and scale of a decimal.
+    # Bounds of a whole number (of MiB, for a size told in GiB); width and scale of a decimal.
     bounds: tuple[int, int] = (0, 0)
 
 
@@ -36,13 +36,15 @@ class Field:
 class FlatShape:
     """The fields of a source, the SQL of known_at and of a condition that rows must meet.
 
-    `dimensions` is the column that collects every other key as text, or None.
+    `dimensions` is the column that collects every other key as text, or None. `naive_as_utc` says
+    that a time without a zone is UTC; else it has none and is refused.
     """
 
     fields: tuple[Field, ...]
     known_at: str
     condition: str = "true"
     dimensions: str | None = None
+    naive_as_utc: bool = False
 
     @property
     def known_names(self) -> list[str]:
@@ -155,7 +157,7 @@ class FlatShape:
 
     def _json_simple(self, field: Field) -> str:
         values = [f"j.{sql.quoted(name)}" for name in field.names]
-        numbers = field.kind in {"whole", "decimal"}
+        numbers = field.kind in {"whole", "decimal", "gibi"}
         allowed = "'[-\"0-9].*'" if numbers else "'\".*'"
         return " and ".join(
             f"({sql.is_json_null(value)} or regexp_full_match({value}, {allowed}, 's'))"
@@ -168,7 +170,7 @@ class FlatShape:
         checks = ["simple", self.condition]
         for field in self.fields:
             text, column = f"f_{field.column}", field.column
-            expression = _typed_expression(field, text)
+            expression = _typed_expression(field, text, self.naive_as_utc)
             if field.default is not None:
                 expression = f"case when {text} is null then {field.default} else {expression} end"
                 checks.append(f"{column} is not null")
@@ -194,14 +196,16 @@ class FlatShape:
             """
 
 
-def _typed_expression(field: Field, text: str) -> str:
+def _typed_expression(field: Field, text: str, naive_as_utc: bool) -> str:
     low, high = field.bounds
     if field.kind == "text":
         return f"case when not contains({text}, chr(0)) then {text} end"
     if field.kind == "time":
-        return sql.typed_time(text)
+        return sql.typed_time(sql.naive_as_utc(text) if naive_as_utc else text)
     if field.kind == "whole":
         return sql.typed_whole(text, low, high)
+    if field.kind == "gibi":
+        return sql.typed_mib_of_gib(text, low, high)
     return sql.typed_decimal(text, low, high)
 
 

@@ -1,4 +1,4 @@
-"""Random small histories of three sources, and a plain model of what they come to.
+"""Random small histories of four sources, and a plain model of what they come to.
 
 The model is written from the rules (DECISIONS.md), in whole microseconds and without SQL: which
 states of a record are known, where a run begins and ends, whose it is, what each measure gives.
@@ -25,6 +25,7 @@ from world import (
     charge,
     e2b,
     interval,
+    period,
     plan,
     scale_event,
     text_of,
@@ -88,6 +89,7 @@ def prepare(world: World) -> None:
             bounds = [text_of(each) if each else "" for each in (start, end)]
             world.link("e2b", "metadata:customer", customer, account, *bounds)
             world.link("opencomputer", "account", f"org-{customer}", account, *bounds)
+            world.link("daytona", "account", f"org-{customer}", account, *bounds)
             world.link("foundry", "account", f"fleet-{customer}", account, *bounds)
 
 
@@ -167,7 +169,9 @@ def make_history(random: Random, sandboxes: int) -> History:
     """A history of as many sandboxes, told in at least two files a source."""
     told: list[Told] = []
     for number in range(sandboxes):
-        maker = random.choice([_e2b_sandbox, _e2b_sandbox, _scaled_sandbox, _leased_machine])
+        maker = random.choice(
+            [_e2b_sandbox, _e2b_sandbox, _scaled_sandbox, _metered_sandbox, _leased_machine]
+        )
         told.extend(maker(random, number))
     return grouped(random, told)
 
@@ -175,7 +179,12 @@ def make_history(random: Random, sandboxes: int) -> History:
 def grouped(random: Random, told: Sequence[Told], label: str = "part") -> History:
     """The records in a random order, in random files of their source."""
     history = History()
-    formats = {"e2b": "ndjson", "opencomputer/scale_events": "ndjson", "intervals": "csv"}
+    formats = {
+        "e2b": "ndjson",
+        "opencomputer/scale_events": "ndjson",
+        "daytona/usage_periods": "csv",
+        "intervals": "csv",
+    }
     for each in random.sample(list(told), len(told)):
         name = f"{each.source}/{label}-{random.randrange(4)}.{formats[each.source]}"
         history.files.setdefault(name, []).append(each)
@@ -289,6 +298,29 @@ def _scaled_sandbox(random: Random, number: int) -> Iterator[Told]:
             yield Told("opencomputer/scale_events", row, known_at, facts | {"end": end})
 
 
+def _metered_sandbox(random: Random, number: int) -> Iterator[Told]:
+    sandbox, customer = f"d-{number % 5}", _owner(random)
+    # A period is known by its start; sandboxes repeat, so an odd part keeps their starts apart.
+    starts = {_moment(random) + (10 + number) * MICROSECOND for _ in range(random.randint(1, 4))}
+    for start in starts:
+        cpu, mem = random.choice([(1, 0.5), (2, 4), (1.5, 1), (0, 0)])
+        disk = random.choice([8, 10])
+        facts = {
+            "sandbox": ("daytona", f"org-{customer}", sandbox),
+            "run": text_of(start),
+            "customer": customer,
+            "start": start,
+            "size": (Decimal(str(cpu)), int(mem * 1024), disk * 1024, 0),
+        }
+        for end in _states(random, start):
+            row = period(
+                customer, sandbox, start, end, cpu=cpu, mem=mem, disk=disk,
+                row_id=str(random.random()),
+            )  # fmt: skip
+            known_at = max(start, end or start)
+            yield Told("daytona/usage_periods", row, known_at, facts | {"end": end})
+
+
 def _leased_machine(random: Random, number: int) -> Iterator[Told]:
     machine, customer = f"m-{number}", random.choice(["ann", "moved", "stranger", "eve"])
     # An account id is a reference by itself; the others need their link.
@@ -359,8 +391,8 @@ def expected_days(told: Iterable[Told], as_of: datetime) -> dict[Key, tuple[Deci
 def expected_months(told: Iterable[Told], as_of: datetime) -> dict[tuple[str, str], int]:
     """Microseconds of each account by the calendar month of its zone, as of an instant."""
     totals: dict[tuple[str, str], int] = defaultdict(int)
-    for account, start, end, _ in _owned(stretches(told, as_of)):
-        if account == NOBODY:
+    for account, start, end, stretch in _owned(stretches(told, as_of)):
+        if account == NOBODY or not _runs(stretch.size):
             continue
         border = datetime(2026, 8, 1, tzinfo=ZoneInfo(ZONES[account])).astimezone(UTC)
         for month, part in (
@@ -486,11 +518,16 @@ def _by_day(start: datetime, end: datetime) -> Iterator[tuple[str, timedelta]]:
         start = until
 
 
+def _runs(size: tuple[Any, ...]) -> bool:
+    """Whether a sandbox of that size runs: with neither vCPU nor memory only its disk counts."""
+    return size[:2] != (0, 0)
+
+
 def _measured(size: tuple[Any, ...], microseconds: int) -> Iterator[tuple[str, Decimal]]:
     seconds = Decimal(microseconds).scaleb(-6)
     vcpu, memory, disk, gpu = size
     factors = {
-        "seconds": 1,
+        "seconds": 1 if _runs(size) else 0,
         "cpu_core_seconds": vcpu,
         "ram_gibi_seconds": Decimal(memory) / 1024 if memory else None,
         "ssd_gibi_seconds": Decimal(disk) / 1024 if disk else None,

@@ -4,9 +4,8 @@ All cases live in one landing zone, each with sandboxes and an account of its ow
 once, as of 2026-09-02. `@written` marks what a case puts there; the test below it says what
 follows.
 
-Not in this version, because no source reads them yet: Daytona's archive twin, warm pool and
-re-polled window; the Cloudflare rollup's milliseconds against seconds; the partial storage listing
-and URL-encoded keys; Daytona's GB-second unit.
+Daytona's are in `test_daytona.py`. Not in this version, because no source reads them yet: the
+Cloudflare rollup's milliseconds against seconds; the partial storage listing and URL-encoded keys.
 """
 
 from __future__ import annotations

@@ -140,7 +140,10 @@ def assert_conserved(world: World) -> None:
     )
     assert unaccounted == []
     seconds = "select coalesce(sum(quantity), 0) from marts.{} where meter_id = 'sandbox_seconds'"
-    total = world.value("select coalesce(sum(seconds), 0) from marts.fct_compute_intervals")
+    total = world.value(
+        "select coalesce(sum(seconds), 0) from marts.fct_compute_intervals"
+        " where coalesce(vcpu, 1) > 0 or coalesce(memory_mib, 1) > 0"
+    )
     assert world.value(seconds.format("fct_usage_hourly")) == total
     assert world.value(seconds.format("fct_usage_daily")) == total
 
@@ -380,7 +383,7 @@ def test_repetition_and_grouping(new_world: NewWorld, random: Random) -> None:
     assert_same(world, elsewhere, except_for=["fct_row_dispositions"])
     assert_conserved(world)
     after = counts(world)
-    for source in ("e2b", "opencomputer/scale_events", "intervals"):
+    for source in ("e2b", "opencomputer/scale_events", "daytona/usage_periods", "intervals"):
         repeated = sum(
             len(records) for name, records in again.files.items() if name.startswith(source)
         )
@@ -393,10 +396,11 @@ def test_repetition_and_grouping(new_world: NewWorld, random: Random) -> None:
 
 def test_the_histories_are_not_trivial() -> None:
     """The histories have what they are meant to have: unknown, owned and split usage, open runs."""
-    history = make_history(Random(1), 40)
+    history = make_history(Random(2), 40)
     told = history.told(history.files)
     days = expected_days(told, STEPS[1])
     assert {account for account, _, _ in days} == {"ann", "bob", "eve", NOBODY}
     assert {meter for _, meter, _ in days} == {each["meter_id"] for each in meters()}
     assert sum(1 for _, inferred in days.values() if inferred) > 10
+    assert any(each.facts.get("size", ())[:2] == (0, 0) for each in told)
     assert len(told) > len({str(each.row) for each in told})

@@ -2,8 +2,8 @@
 
 A test says what it is about and leaves the rest to defaults: every account has a subscription to
 the plan `payg` since 2026-01-01, is found by the E2B metadata `customer=<account>` and by the
-OpenComputer organisation `org-<account>`, and pays one cent for each second, core-second and
-GiB-second of each meter.
+OpenComputer and Daytona organisations `org-<account>`, and pays one cent for each second,
+core-second and GiB-second of each meter.
 """
 
 from __future__ import annotations
@@ -165,6 +165,59 @@ def scale_event(
     } | more
 
 
+def period(
+    account: str,
+    sandbox: str,
+    started_at: datetime | str,
+    ended_at: datetime | str | None,
+    *,
+    cpu: float = 2,
+    mem: float = 4,
+    disk: float = 8,
+    row_id: str = "row-1",
+    **more: Any,
+) -> Row:
+    """A row of Daytona's usage periods, of the organisation `org-<account>`; sizes in GiB."""
+    return {
+        "id": row_id,
+        "sandboxId": sandbox,
+        "organizationId": f"org-{account}",
+        "startAt": text_of(started_at),
+        "endAt": text_of(ended_at) if ended_at else None,
+        "cpu": cpu,
+        "gpu": 0,
+        "gpu_type": None,
+        "mem": mem,
+        "disk": disk,
+        "region": "us",
+        "sandboxClass": "container",
+        "regionType": "shared",
+    } | more
+
+
+def poll(
+    account: str,
+    start: datetime | str,
+    end: datetime | str,
+    fetched_at: datetime | str,
+    response: Any = None,
+    **totals: float,
+) -> Row:
+    """An answer of Daytona's usage API about the organisation `org-<account>`.
+
+    `totals` are `CPU`, `RAMGB`, `DiskGB` and `GPU` seconds; `response`, a list, is one by sandbox.
+    """
+    told = {f"total{name}Seconds": value for name, value in totals.items()}
+    return {
+        "source": "daytona.aggregated" if response is None else "daytona.sandbox",
+        "organization_id": f"org-{account}",
+        "from": text_of(start),
+        "to": text_of(end),
+        "fetched_at": text_of(fetched_at),
+        "response": told if response is None else response,
+    }
+
+
 def interval(
     record_id: str,
     account_ref: str,
@@ -275,6 +328,7 @@ class World:
         if links:
             self.link("e2b", "metadata:customer", account_id, account_id)
             self.link("opencomputer", "account", f"org-{account_id}", account_id)
+            self.link("daytona", "account", f"org-{account_id}", account_id)
         if plan_id is not None:
             self.subscribe(account_id, plan_id, started_at, anchor=anchor)
         return account_id

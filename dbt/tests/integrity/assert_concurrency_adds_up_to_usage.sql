@@ -1,5 +1,5 @@
 {{ config(meta={"dagster": {"ref": {"name": "fct_concurrency"}}}) }}
--- Running sandboxes times their time is the sandbox-time of the intervals, account by account. A
+-- Running sandboxes times their time is the time of the intervals that run, account by account. A
 -- difference means that the sweep lost its order and the counts are wrong.
 with
 
@@ -11,8 +11,8 @@ counted as (
 
 measured as (
     select account_id, sum(us) as us
-    from {{ ref('int_compute_intervals') }}
-    where us > 0
+    from {{ ref('int_compute_intervals') }} as intervals
+    where us > 0 and {{ is_running('intervals') }}
     group by account_id
 )
 

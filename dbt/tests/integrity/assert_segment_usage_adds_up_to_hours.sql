@@ -1,6 +1,7 @@
 {{ config(meta={"dagster": {"ref": {"name": "int_segment_usage"}}}) }}
 -- What billing segments hold of a meter is never more than the account's usage of it, and all of it
--- where segments cover the account's whole time; hours cut by a segment's edge included.
+-- where segments cover the account's whole time; hours cut by a segment's edge included. With
+-- corrections below zero outside of every segment the segments may hold more.
 with
 
 covered as (
@@ -13,7 +14,7 @@ covered as (
 
 used as (
     select
-        account_id, meter_id, sum(quantity) as quantity,
+        account_id, meter_id, sum(quantity) as quantity, min(quantity) as least_quantity,
         min(usage_hour) as first_hour, max(usage_hour) + interval 1 hour as last_hour
     from {{ ref('fct_usage_hourly') }}
     group by account_id, meter_id
@@ -30,7 +31,7 @@ from used
 inner join covered using (account_id)
 left join segmented using (account_id, meter_id)
 where
-    segmented.quantity > used.quantity
+    (segmented.quantity > used.quantity and used.least_quantity >= 0)
     or (
         covered.is_gapless and covered.first_at <= used.first_hour and covered.last_at >= used.last_hour
         and segmented.quantity is distinct from used.quantity

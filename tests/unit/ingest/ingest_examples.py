@@ -51,6 +51,38 @@ SCALE_EVENT: dict[str, Any] = {
     "endedAt": "2026-08-02T08:20:30.5Z",
 }
 
+USAGE_PERIOD: dict[str, Any] = {
+    "id": "1f0c",
+    "sandboxId": "sb-7a1",
+    "organizationId": "org-42",
+    "startAt": "2026-05-04T09:00:00.120Z",
+    "endAt": "2026-05-04T10:00:00.120Z",
+    "cpu": 2,
+    "gpu": 0,
+    "gpu_type": None,
+    "mem": 4,
+    "disk": 8,
+    "region": "us",
+    "sandboxClass": "container",
+    "regionType": "shared",
+}
+
+USAGE_POLL: dict[str, Any] = {
+    "source": "daytona.aggregated",
+    "organization_id": "org-42",
+    "from": "2026-05-01T00:00:00Z",
+    "to": "2026-05-05T00:00:00Z",
+    "fetched_at": "2026-05-05T00:10:00Z",
+    "response": {
+        "sandboxCount": 3,
+        "totalCPUSeconds": 7200,
+        "totalRAMGBSeconds": 14400,
+        "totalDiskGBSeconds": 273599.04,
+        "totalGPUSeconds": 0,
+        "totalPrice": 0.174,
+    },
+}
+
 INTERVAL: dict[str, Any] = {
     "record_id": "r1",
     "provider": "fly",

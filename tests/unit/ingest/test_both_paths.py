@@ -12,7 +12,16 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ingest_examples import INTERVAL, PAUSED, QUANTITY, SCALE_EVENT, camel
+from ingest_examples import (
+    INTERVAL,
+    PAUSED,
+    QUANTITY,
+    SCALE_EVENT,
+    USAGE_PERIOD,
+    USAGE_POLL,
+    camel,
+    without,
+)
 
 from ingest import records
 from ingest.landing import RECORD_SOURCES
@@ -49,6 +58,12 @@ NUMBERS = st.one_of(
     st.decimals(0, 10**7, places=7).map(lambda number: f"{number:f}"),
     st.floats(allow_nan=False, allow_infinity=False),
     st.sampled_from(["0", "00", "-0", "1.0", "1.50", "+1", "1e3", ".5", "5.", " 1", "١", "1_000"]),
+)
+GIBIBYTES = st.one_of(
+    NUMBERS,
+    st.integers(0, 2**31).map(lambda mib: f"{mib / 1024:f}"),
+    st.integers(0, 5000).map(lambda mib: mib / 1024),
+    st.sampled_from(["0.0009765625", "0.00048828125", "0.3", "0.50000000000", "1048576", "1e0"]),
 )
 TEXTS = st.one_of(
     st.text(max_size=6),
@@ -96,6 +111,26 @@ FLAT = {
             "endedAt": TIMES,
             "orgId": TEXTS,
         },
+    ),
+    "daytona/usage_periods": changed(
+        USAGE_PERIOD,
+        {
+            "sandboxId": TEXTS,
+            "workspaceId": TEXTS,
+            "startAt": TIMES,
+            "endAt": TIMES,
+            "cpu": NUMBERS,
+            "gpu": NUMBERS,
+            "gpuType": TEXTS,
+            "mem": GIBIBYTES,
+            "disk": GIBIBYTES,
+            "storage": GIBIBYTES,
+            "region": TEXTS,
+        },
+    ),
+    "daytona/usage_polls": changed(
+        USAGE_POLL,
+        {"from": TIMES, "to": TIMES, "fetched_at": TIMES, "source": TEXTS, "response": ANYTHING},
     ),
     "intervals": changed(
         INTERVAL,
@@ -244,6 +279,8 @@ def test_csv(source: str, tmp_path: Path) -> None:
                 "e2b": PAUSED,
                 "intervals": INTERVAL,
                 "quantities": QUANTITY,
+                "daytona/usage_periods": USAGE_PERIOD,
+                "daytona/usage_polls": USAGE_POLL,
             }.get(source, SCALE_EVENT)
             header = sorted({*names, *(set().union(*drawn) & {"size", "unknown key", "region"})})
             path = tmp_path / "a.csv"
@@ -267,6 +304,11 @@ def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
     examples: dict[str, list[Any]] = {
         "e2b": [PAUSED, camel(PAUSED), capture | {"body": json.dumps(PAUSED)}],
         "opencomputer/scale_events": [SCALE_EVENT],
+        "daytona/usage_periods": [
+            USAGE_PERIOD,
+            USAGE_PERIOD | {"mem": 0.5, "cpu": 1.5, "endAt": None},
+            without(USAGE_PERIOD, "sandboxId", "disk") | {"workspaceId": "w", "storage": 2.0},
+        ],
         "intervals": [INTERVAL, INTERVAL | {"vcpu": 0.25}],
         "quantities": [QUANTITY, QUANTITY | {"region": "us", "size": 5, "quantity": 0.1}],
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ingest_examples import PAUSED, SCALE_EVENT, execution
+from ingest_examples import PAUSED, SCALE_EVENT, USAGE_PERIOD, execution
 from ingest_zone import Zone
 
 from ingest.errors import MeterhouseError
-from ingest.expectations import e2b, opencomputer, validate
+from ingest.expectations import daytona, e2b, opencomputer, validate
+from ingest.expectations.daytona import SUITE as DAYTONA
 from ingest.expectations.e2b import SUITE as E2B
 from ingest.expectations.opencomputer import SUITE as OPENCOMPUTER
 from ingest.warehouse import connect
@@ -19,18 +20,27 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
     zone.lines("e2b/a.jsonl", PAUSED, PAUSED)
     zone.lines("e2b/b.jsonl", PAUSED | {"sandbox_id": "another"}, execution(memory_mb=64))
     zone.lines("opencomputer/scale_events/a.jsonl", SCALE_EVENT, SCALE_EVENT | {"memoryMB": 2048})
+    zone.lines(
+        "daytona/usage_periods/a.jsonl",
+        USAGE_PERIOD,
+        USAGE_PERIOD | {"mem": 8192},
+        USAGE_PERIOD | {"endAt": "2026-05-06T09:00:00Z"},
+    )
     summary = zone.load()
     zone.con.close()
 
     outcomes = validate(zone.settings, summary.load_seqs)
     assert [outcome.name for outcome in outcomes] == [
-        rule.name for suite in (E2B, OPENCOMPUTER) for rule in suite.rules
+        rule.name for suite in (E2B, OPENCOMPUTER, DAYTONA) for rule in suite.rules
     ]
     failed = {outcome.name: outcome for outcome in outcomes if not outcome.passed}
     assert {name: (each.failing_rows, each.blocking) for name, each in failed.items()} == {
         "e2b_memory_is_plausible": (1, True),
         "e2b_event_id_means_one_event": (4, True),
         "opencomputer_memory_is_a_tier": (1, False),
+        # 8192 GiB is 8192 MiB in the wrong unit; two days are more than one.
+        "daytona_memory_is_plausible": (1, True),
+        "daytona_period_ends_within_a_day": (1, False),
     }
     assert failed["e2b_memory_is_plausible"].sample == [("e2b/b.jsonl", 2)]
     assert failed["e2b_event_id_means_one_event"].sample == [
@@ -47,6 +57,7 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
 
 def test_no_loads_nothing_to_expect(zone: Zone) -> None:
     assert e2b.validate(zone.settings, []) == []
+    assert daytona.validate(zone.settings, []) == []
     assert opencomputer.validate(zone.settings, []) == []
 
 

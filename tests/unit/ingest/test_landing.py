@@ -94,6 +94,7 @@ def test_what_nothing_reads_is_told(zone: Zone) -> None:
     for name in (
         "README.md",
         "e2b/notes.txt",
+        "daytona/usage/a.csv",
         "opencomputer/other/a.json",
         "stripe/widgets/a.json",
         "stripe/customers/a.csv",
@@ -102,8 +103,8 @@ def test_what_nothing_reads_is_told(zone: Zone) -> None:
     ):
         zone.write(name, "x")
     promised = [
+        "cloudevents/a.json",
         "corrections.csv",
-        "daytona/usage_periods/a.csv",
         "exchange_rates.csv",
         "gauges/a.jsonl",
         "storage/listings/a.json",
@@ -116,6 +117,7 @@ def test_what_nothing_reads_is_told(zone: Zone) -> None:
         [
             "README.md",
             "e2b/notes.txt",
+            "daytona/usage/a.csv",
             "opencomputer/other/a.json",
             "stripe/widgets/a.json",
             "stripe/customers/a.csv",

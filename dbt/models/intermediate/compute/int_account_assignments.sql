@@ -17,6 +17,8 @@ account_references as (
         select account_reference from {{ ref('int_account_references') }}
         union
         select account_reference from {{ ref('stg_generic__quantities') }}
+        union
+        select account_reference from {{ ref('stg_daytona__usage_steps') }}
     ) as every_reference
 ),
 

@@ -3,7 +3,7 @@
     pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
 ) }}
 -- Grain: account and stretch of time with a constant number of running sandboxes, more than none; cut
--- at UTC midnight, so that a day can be made again alone.
+-- at UTC midnight, so that a day can be made again alone. A stopped sandbox with a disk is none.
 -- One sort, then windows without partition or order, which DuckDB streams: every +1 has its -1 inside
 -- the same account, so the running sum is 0 at each change of account. That the sort's order reaches
 -- the windows is watched by assert_concurrency_adds_up_to_usage.
@@ -22,13 +22,13 @@ pieces as (
         on intervals.account_id = touched.account_id
         and intervals.started_at < cast(touched.usage_date as timestamptz) + interval 1 day
         and intervals.ended_at > cast(touched.usage_date as timestamptz)
-    where intervals.us > 0
+    where intervals.us > 0 and {{ is_running('intervals') }}
 ),
 {%- else -%}
 intervals as (
     select account_id, epoch_us(started_at) as a, epoch_us(ended_at) as b
-    from {{ ref('int_compute_intervals') }}
-    where us > 0
+    from {{ ref('int_compute_intervals') }} as intervals
+    where us > 0 and {{ is_running('intervals') }}
 ),
 
 pieces as (

@@ -1,7 +1,8 @@
 {{ config(materialized='table') }}
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
--- every state of the records told anew. With another price book (its meters name the usage): all days.
+-- every state of the records told anew, and of providers' totals that differ. With another price book
+-- (its meters name the usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -12,6 +13,7 @@ where false
 -- depends_on: {{ ref('int_compute_intervals') }}
 -- depends_on: {{ ref('int_compute_intervals_before') }}
 -- depends_on: {{ ref('int_quantities') }}
+-- depends_on: {{ ref('int_provider_quantities_before') }}
 -- depends_on: {{ ref('stg_ops__run_context') }}
 -- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
 -- depends_on: {{ ref('stg_generic__quantities') }}
@@ -41,6 +43,18 @@ changed as (
     (select * from after except all select * from {{ ref('int_compute_intervals_before') }})
 ),
 
+totals_after as (
+    select account_id, meter_id, used_at, quantity
+    from {{ ref('int_quantities') }}
+    where provider is not null
+),
+
+totals_changed as (
+    (select * from {{ ref('int_provider_quantities_before') }} except all select * from totals_after)
+    union all
+    (select * from totals_after except all select * from {{ ref('int_provider_quantities_before') }})
+),
+
 told_anew as (
     select record_id
     from {{ ref('stg_generic__quantities') }}
@@ -68,6 +82,9 @@ inner join {{ ref('int_account_assignments') }} as assignments
     on quantities.account_reference = assignments.account_reference
     and quantities.started_at >= assignments.valid_from
     and quantities.started_at < assignments.valid_to
+union
+select account_id, cast(used_at as date) as usage_date
+from totals_changed
 union
 select account_id, usage_date
 from {{ built }}

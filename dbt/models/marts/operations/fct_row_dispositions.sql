@@ -80,6 +80,13 @@ quantity_rows as (
     group by all
 ),
 
+-- Answers of usage APIs: each counts, or was replaced.
+poll_rows as (
+    select load_seq, disposition, count(*) as row_count
+    from {{ ref('int_poll_records_placed') }}
+    group by load_seq, disposition
+),
+
 -- Files that say who and at what price, not how much: current, or replaced by a newer file.
 reference_rows as (
     select
@@ -90,6 +97,7 @@ reference_rows as (
     where
         load_seq not in (select load_seq from time_records)
         and load_seq not in (select load_seq from quantity_rows)
+        and load_seq not in (select load_seq from poll_rows)
 ),
 
 quarantined as (
@@ -109,6 +117,8 @@ counted as (
     select load_seq, counted_as, -row_count from aside
     union all
     select load_seq, disposition, row_count from quantity_rows
+    union all
+    select load_seq, disposition, row_count from poll_rows
     union all
     select load_seq, disposition, row_count from reference_rows
     union all

@@ -1,4 +1,5 @@
--- Grain: one run of a sandbox and one thing about it that a person should know.
+-- Grain: one run of a sandbox, or window of a provider's totals, and one thing about it that a person
+-- should know.
 with
 
 issues as (
@@ -14,6 +15,23 @@ issues as (
     from {{ ref('int_compute_intervals') }}
     where issues is not null
     group by provider, source_account, sandbox_id, execution_id, issues
+),
+
+window_issues as (
+    select
+        totals.*,
+        assignments.account_id,
+        unnest(list_filter([
+            case when totals.standing = 'counted' and not totals.is_final then 'window_not_final' end,
+            case when totals.standing = 'counted' and totals.quantity < 0 then 'window_corrected' end,
+            case when totals.standing = 'overlapped' then 'window_overlapped' end,
+            case when totals.is_partly_covered then 'window_partly_covered' end
+        ], lambda issue: issue is not null)) as issue
+    from {{ ref('int_provider_totals_placed') }} as totals
+    inner join {{ ref('int_account_assignments') }} as assignments
+        on totals.account_reference = assignments.account_reference
+        and totals.step_start >= assignments.valid_from
+        and totals.step_start < assignments.valid_to
 )
 
 select
@@ -26,3 +44,17 @@ select
     started_at,
     ended_at
 from issues
+
+union all
+
+select
+    issue,
+    account_id,
+    provider,
+    source_account,
+    '' as sandbox_id,
+    {{ utc_text('window_start') }} || '/' || {{ utc_text('window_end') }} as execution_id,
+    min(step_start) as started_at,
+    max(step_end) as ended_at
+from window_issues
+group by issue, account_id, provider, source_account, window_start, window_end
