@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ingest_examples import INTERVAL, PAUSED, QUANTITY, SCALE_EVENT, camel
+from ingest_examples import GAUGE, INTERVAL, PAUSED, QUANTITY, SCALE_EVENT, camel
 
 from ingest import records
 from ingest.landing import RECORD_SOURCES
@@ -108,6 +108,10 @@ FLAT = {
             "gpu": NUMBERS,
             "region": TEXTS,
         },
+    ),
+    "gauges": changed(
+        GAUGE,
+        {"sampled_at": TIMES, "fetched_at": TIMES, "resource_id": TEXTS, "bytes": NUMBERS},
     ),
     "quantities": changed(
         QUANTITY,
@@ -244,6 +248,7 @@ def test_csv(source: str, tmp_path: Path) -> None:
                 "e2b": PAUSED,
                 "intervals": INTERVAL,
                 "quantities": QUANTITY,
+                "gauges": GAUGE,
             }.get(source, SCALE_EVENT)
             header = sorted({*names, *(set().union(*drawn) & {"size", "unknown key", "region"})})
             path = tmp_path / "a.csv"
