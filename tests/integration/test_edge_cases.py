@@ -5,8 +5,8 @@ once, as of 2026-09-02. `@written` marks what a case puts there; the test below 
 follows.
 
 Not in this version, because no source reads them yet: Daytona's archive twin, warm pool and
-re-polled window; the Cloudflare rollup's milliseconds against seconds; the partial storage listing
-and URL-encoded keys; Daytona's GB-second unit.
+re-polled window; the Cloudflare rollup's milliseconds against seconds; Daytona's GB-second unit.
+Those of storage are in `test_storage.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
--- Grain: one run of a sandbox and one thing about it that a person should know.
+-- Grain: one run of a sandbox, or one stored level, and one thing about it that a person should know.
 with
 
 issues as (
@@ -26,3 +26,19 @@ select
     started_at,
     ended_at
 from issues
+
+union all
+
+-- A level in storage: its bucket (or account reference), its prefix (or resource), and when it was seen.
+select
+    issue,
+    min(account_id),
+    case resource_kind when 'gauge' then 'gauges' else 'storage' end,
+    owner,
+    resource_id,
+    strftime(sampled_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'),
+    min(started_at),
+    max(ended_at)
+from {{ ref('int_storage_intervals') }}
+where issue is not null
+group by issue, owner, resource_id, is_rest, resource_kind, sampled_at
