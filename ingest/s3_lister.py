@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from ingest.sources.storage.samples import check_prefix
 
 _FOLDER = "storage/listings"
 _LOCK = ".lister.lock"
+# Also the name of a folder, so nothing that leads elsewhere.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 # What a dump keeps of an entry, in the API's own names.
 _ENTRY = ("Key", "Size", "LastModified", "ETag", "StorageClass")
 
@@ -43,14 +46,16 @@ def list_bucket(
 ) -> Listed:
     """List a prefix of a bucket into a new file of `storage/listings/`.
 
-    Raises UsageError when another lister is at work, when the credentials are missing, or when the
-    prefix is only a part of a project's; MeterhouseError when the listing breaks off, and then
-    leaves no file behind.
+    Raises UsageError when another lister is at work, when the credentials are missing, when the
+    name is no bucket's or the prefix only a part of a project's; MeterhouseError when the listing
+    breaks off, and then leaves no file behind.
     """
     try:
         check_prefix(prefix)
     except ValueError as error:
         raise UsageError(f"--prefix: {error}") from error
+    if not _BUCKET.fullmatch(bucket):
+        raise UsageError(f"--bucket: {bucket!r} is not the name of a bucket")
     client = _client(endpoint_url)
     with _one_at_a_time(settings.landing / _FOLDER):
         return _list(client, settings, bucket, prefix)

@@ -7,6 +7,7 @@ what the content of an inventory is: when a missing file arrives, the inventory 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import re
@@ -280,22 +281,24 @@ def _project(prefix: str | None, is_encoded: bool) -> tuple[str, str] | None:
 
 def _count_sql(reader: duckdb.DuckDBPyConnection, manifest: Manifest, path: Path) -> str:
     """SELECT of project prefix (null: none), objects, objects without a size, bytes."""
+    # The readers take a path for a pattern.
+    name = literal(glob.escape(str(path)))
     if manifest.is_csv:
         columns = {name: f"c{number}" for number, name in enumerate(manifest.columns)}
         types = ", ".join(f"{column}: 'varchar'" for column in columns.values())
         compression = "gzip" if _is_gzip(path) else "none"
         relation = (
-            f"read_csv({literal(str(path))}, columns = {{{types}}}, header = false,"
+            f"read_csv({name}, columns = {{{types}}}, header = false,"
             f" auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '',"
             f" compression = '{compression}')"
         )
         key, size, marker = (columns.get(name) for name in ("Key", "Size", "IsDeleteMarker"))
         key = f"regexp_replace({key}, '%2[fF]', '/', 'g')" if key else None
     else:
-        relation = f"read_parquet({literal(str(path))})"
+        relation = f"read_parquet({name})"
         names = {row[0] for row in reader.execute(f"describe from {relation}").fetchall()}
         key, size, marker = (
-            name if name in names else None for name in ("key", "size", "is_delete_marker")
+            column if column in names else None for column in ("key", "size", "is_delete_marker")
         )
         key = "cast(key as varchar)" if key else None
     if key is None or size is None:

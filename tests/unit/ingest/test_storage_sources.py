@@ -318,6 +318,16 @@ def test_an_inventory_in_parquet_has_plain_keys(zone: Zone, tmp_path: Path) -> N
     ]
 
 
+def test_a_folder_may_look_like_a_pattern(tmp_path: Path) -> None:
+    zone = Zone(tmp_path / "a[b]*")
+    data = {"a.csv.gz": csv_data()}
+    zone.write(f"{BASE}/data/a.csv.gz", data["a.csv.gz"])
+    write_manifest(zone, manifest(data))
+    zone.load()
+    assert (zone.reasons(), sums(zone)) == ([], COUNTED)
+    zone.con.close()
+
+
 def test_data_below_files_and_beside_the_manifest(zone: Zone) -> None:
     """Whoever copied only the configuration's folder has shorter paths than the keys."""
     data = {"a.csv.gz": csv_data()}

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
--- Grain: account, UTC hour with anything stored. byte_us: byte-microseconds, exact; inferred_byte_us:
--- those not between two observations.
+-- Grain: account, UTC hour with anything stored. byte_us: byte-microseconds, exact;
+-- inferred_byte_us: those not between two observations.
 -- depends_on: {{ ref('int_storage_hours_before') }}
 {%- set hour_us = 3600000000 %}
 with

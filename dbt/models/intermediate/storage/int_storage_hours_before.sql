@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
--- Grain: account, UTC hour, as the last build left it. Built before int_storage_hours is made again; the
--- comparison tells which account-days really change.
+-- Grain: account, UTC hour, as the last build left it. Built before int_storage_hours is made again;
+-- the comparison tells which account-days really change.
 {%- set built = load_relation_of('intermediate', 'int_storage_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
 select

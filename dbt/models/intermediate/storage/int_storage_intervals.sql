@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 -- Grain: one stretch of time for which a resource is taken to hold a level, in one account. A level
--- holds until the next observation; what is more than storage_max_gap_hours after its own is inferred
--- up to the next one, and not counted where there is none (DECISIONS D35).
+-- holds until the next observation; what is more than storage_max_gap_hours after its own is
+-- inferred up to the next one, and not counted where there is none (DECISIONS D35).
 {%- set gap = "interval '" ~ var('storage_max_gap_hours') ~ " hours'" %}
 with
 
@@ -20,11 +20,17 @@ held as (
         sampled_at as held_from,
         least(coalesce(next_at, {{ as_of() }}), sampled_at + {{ gap }}) as held_until,
         case when next_at is null then 'open' else 'observed' end as evidence,
-        case when next_at is null and sampled_at + {{ gap }} < {{ as_of() }} then 'sample_too_old' end as issue
+        case
+            when next_at is null and sampled_at + {{ gap }} < {{ as_of() }} then 'sample_too_old'
+        end as issue
     from followed
     union all
     select
-        * exclude (next_at), sampled_at + {{ gap }}, next_at, 'inferred', 'samples_far_apart'
+        * exclude (next_at),
+        sampled_at + {{ gap }} as held_from,
+        next_at as held_until,
+        'inferred' as evidence,
+        'samples_far_apart' as issue
     from followed
     where next_at > sampled_at + {{ gap }}
 )

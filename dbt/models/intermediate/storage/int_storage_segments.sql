@@ -1,6 +1,6 @@
--- Grain: billing segment, storage meter: the usage inside the segment. Whole hours are taken as they
--- stand in the hour; of an hour that a segment's edge cuts the part counts from one edge to the other
--- of what is rounded, so that the parts of an hour add up to the hour (DECISIONS D36).
+-- Grain: billing segment, storage meter: the usage inside the segment. Whole hours are taken as
+-- they stand; of an hour that a segment's edge cuts each part is the difference of what is rounded
+-- at its two ends, so that the parts of an hour add up to the hour (DECISIONS D36).
 with
 
 segments as (
@@ -21,11 +21,19 @@ meters as (
 ),
 
 edges as (
-    select segment_id, account_id, segment_start as edge_start, least(whole_start, segment_end) as edge_end
+    select
+        segment_id,
+        account_id,
+        segment_start as edge_start,
+        least(whole_start, segment_end) as edge_end
     from segments
     where segment_start < whole_start
     union all
-    select segment_id, account_id, greatest(whole_end, segment_start) as edge_start, segment_end as edge_end
+    select
+        segment_id,
+        account_id,
+        greatest(whole_end, segment_start) as edge_start,
+        segment_end as edge_end
     from segments
     where whole_end < segment_end and whole_end >= whole_start
 ),
@@ -36,7 +44,7 @@ edge_sums as (
         edges.segment_id,
         edges.account_id,
         intervals.evidence <> 'observed' as is_inferred,
-        intervals.bytes,
+        cast(intervals.bytes as hugeint) as bytes,
         greatest(
             epoch_us(least(intervals.ended_at, edges.edge_start))
             - epoch_us(greatest(intervals.started_at, date_trunc('hour', edges.edge_start))),
@@ -51,8 +59,8 @@ edge_sums as (
     from edges
     inner join {{ ref('int_storage_intervals') }} as intervals
         on edges.account_id = intervals.account_id
-        and intervals.started_at < edges.edge_end
-        and intervals.ended_at > date_trunc('hour', edges.edge_start)
+        and edges.edge_end > intervals.started_at
+        and date_trunc('hour', edges.edge_start) < intervals.ended_at
     where intervals.bytes > 0 and intervals.ended_at > intervals.started_at
 ),
 
@@ -61,10 +69,10 @@ edge_hours as (
         segment_id,
         account_id,
         edge_start,
-        sum(cast(bytes as hugeint) * us_before) as before,
-        sum(cast(bytes as hugeint) * us_until) as until,
-        coalesce(sum(cast(bytes as hugeint) * us_before) filter (where is_inferred), 0) as inferred_before,
-        coalesce(sum(cast(bytes as hugeint) * us_until) filter (where is_inferred), 0) as inferred_until
+        sum(bytes * us_before) as before,
+        sum(bytes * us_until) as until,
+        sum(case when is_inferred then bytes * us_before else 0 end) as inferred_before,
+        sum(case when is_inferred then bytes * us_until else 0 end) as inferred_until
     from edge_sums
     group by segment_id, account_id, edge_start
 ),

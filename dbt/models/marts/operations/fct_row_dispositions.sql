@@ -82,32 +82,43 @@ quantity_rows as (
 
 -- Samples bill when the level they tell is held for some time in which its account has a plan.
 sampled_rows as (
-    select load_seq, record_number, known_at, false as is_nothing from {{ ref('stg_storage__gauges') }}
+    select
+        load_seq,
+        record_number,
+        known_at,
+        false as is_nothing
+    from {{ ref('stg_storage__gauges') }}
     union all
-    select load_seq, record_number, known_at, is_rest and objects = 0 from {{ ref('stg_storage__prefixes') }}
+    select
+        load_seq,
+        record_number,
+        known_at,
+        is_rest and objects = 0 as is_nothing
+    from {{ ref('stg_storage__prefixes') }}
+),
+
+storage_meters as (
+    select count(*) as meter_count from {{ ref('stg_pricebook__meters') }} where source = 'storage'
 ),
 
 held as (
     select
-        load_seq,
-        record_number,
+        intervals.load_seq,
+        intervals.record_number,
         case
-            when max(ended_at) <= min(started_at) then 'not_billable'
-            when bool_and(account_id = 'unattributed') then 'unattributed'
-            when (select count(*) = 0 from {{ ref('stg_pricebook__meters') }} where source = 'storage') then 'not_billable'
-            when bool_or(exists (
-                select 1
-                from subscribed
-                where
-                    subscribed.account_id = intervals.account_id
-                    and intervals.started_at < subscribed.segment_end
-                    and intervals.ended_at > subscribed.segment_start
-            )) then 'billed'
+            when max(intervals.ended_at) <= min(intervals.started_at) then 'not_billable'
+            when bool_and(intervals.account_id = 'unattributed') then 'unattributed'
+            when (select storage_meters.meter_count from storage_meters) = 0 then 'not_billable'
+            when bool_or(subscribed.account_id is not null) then 'billed'
             else 'not_billable'
         end as disposition
     from {{ ref('int_storage_intervals') }} as intervals
-    where record_number is not null
-    group by load_seq, record_number
+    left join subscribed
+        on intervals.account_id = subscribed.account_id
+        and intervals.started_at < subscribed.segment_end
+        and intervals.ended_at > subscribed.segment_start
+    where intervals.record_number is not null
+    group by intervals.load_seq, intervals.record_number
 ),
 
 storage_rows as (

@@ -1,4 +1,5 @@
--- Grain: one run of a sandbox, or one stored level, and one thing about it that a person should know.
+-- Grain: one run of a sandbox, or one stored level, and one thing about it that a person should
+-- know.
 with
 
 issues as (
@@ -29,16 +30,16 @@ from issues
 
 union all
 
--- A level in storage: its bucket (or account reference), its prefix (or resource), and when it was seen.
+-- A stored level: its bucket or account reference, its prefix or resource, and when it was seen.
 select
     issue,
-    min(account_id),
-    case resource_kind when 'gauge' then 'gauges' else 'storage' end,
-    owner,
-    resource_id,
-    strftime(sampled_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'),
-    min(started_at),
-    max(ended_at)
+    min(account_id) as account_id,
+    case resource_kind when 'gauge' then 'gauges' else 'storage' end as provider,
+    owner as source_account,
+    resource_id as sandbox_id,
+    strftime(sampled_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') as execution_id,
+    min(started_at) as started_at,
+    max(ended_at) as ended_at
 from {{ ref('int_storage_intervals') }}
 where issue is not null
 group by issue, owner, resource_id, is_rest, resource_kind, sampled_at

@@ -1,13 +1,32 @@
--- Grain: one row of gauges/ or storage/ that must not count: another of the same resource and instant
--- does. A repetition of it is a duplicate.
+-- Grain: one row of gauges/ or storage/ that must not count: another of the same resource and
+-- instant does. A repetition of it is a duplicate.
 with
 
 told as (
-    select 'gauge' as resource_kind, load_seq, record_number, known_at, owner, resource_id, false as is_rest,
-        sampled_at, 1 as objects, bytes
+    select
+        'gauge' as resource_kind,
+        load_seq,
+        record_number,
+        known_at,
+        owner,
+        resource_id,
+        false as is_rest,
+        sampled_at,
+        1 as objects,
+        bytes
     from {{ ref('stg_storage__gauges') }}
     union all
-    select 'bucket', load_seq, record_number, known_at, owner, resource_id, is_rest, sampled_at, objects, bytes
+    select
+        'bucket' as resource_kind,
+        load_seq,
+        record_number,
+        known_at,
+        owner,
+        resource_id,
+        is_rest,
+        sampled_at,
+        objects,
+        bytes
     from {{ ref('stg_storage__prefixes') }}
 )
 
@@ -23,4 +42,7 @@ inner join {{ ref('stg_storage__points') }} as points
     using (resource_kind, owner, resource_id, is_rest, sampled_at)
 where
     told.known_at <= {{ as_of() }}
-    and (told.load_seq, told.record_number) is distinct from (points.load_seq, points.record_number)
+    and (
+        told.load_seq <> points.load_seq
+        or told.record_number is distinct from points.record_number
+    )
