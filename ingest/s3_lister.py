@@ -119,6 +119,8 @@ def _list(client: Any, settings: Settings, bucket: str, prefix: str) -> Listed:
     stamp = sampled_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     mark = hashlib.sha256(f"{bucket}\n{prefix}".encode()).hexdigest()[:12]
     path = settings.landing / _FOLDER / bucket / f"{stamp}-{mark}.json"
+    if path.exists():
+        raise UsageError(f"{path} is there already: one listing an instant (is the clock set?)")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     head = {"sampled_at": _text(sampled_at), "bucket": bucket, "prefix": prefix}

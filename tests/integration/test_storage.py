@@ -445,3 +445,21 @@ def test_batches_orders_and_refreshes_give_the_same_marts(
     other.build(AS_OF, full_refresh=True)
     again = other.digests()
     assert [name for name in ours if ours[name] != again[name]] == []
+
+
+def test_a_late_sample_corrects_what_was_approved(new_world: Callable[[], World]) -> None:
+    """The approved line stands; the difference is a line of its own on the open statement."""
+    world = prepare(new_world())
+    world.account("late")
+    hour = [gauge("late", "2026-08-03T00:00:00Z", GIB), gauge("late", "2026-08-03T01:00:00Z", 0)]
+    world.write("gauges/known.jsonl", hour)
+    world.build("2026-09-02T00:00:00Z")
+    world.approve("2026-08", "2026-09-02T00:00:00Z")
+    world.write("gauges/late.jsonl", [gauge("late", "2026-08-03T00:30:00Z", 2 * GIB)])
+    world.build("2026-09-03T00:00:00Z")
+    # Approved: 1 GiB x 3600 s. Now: 1 GiB x 1800 s + 2 GiB x 1800 s = 5400: 1800 more, at a cent.
+    approved = world.lines("late", charge_class="usage")
+    assert [(row["quantity"], row["amount_minor"]) for row in approved] == [(3600, 3600)]
+    corrections = world.lines("late", charge_class="correction")
+    assert [(row["quantity"], row["amount_minor"]) for row in corrections] == [(1800, 1800)]
+    assert [row["statement_period"] for row in corrections] == ["2026-09"]

@@ -160,6 +160,9 @@ def test_one_lister_at_a_time(zone: Zone, bucket: Bucket) -> None:
         list_bucket(zone.settings, "b1", "", bucket.url)
     assert bucket.asked == []
     assert list_bucket(zone.settings, "b1", "", bucket.url).objects == 5
+    # What was written is never written over, not even under a clock that stands still.
+    with pytest.raises(UsageError, match="one listing an instant"):
+        list_bucket(zone.settings, "b1", "", bucket.url)
 
 
 def test_what_cannot_be_listed_is_said_before_anything_is_asked(
