@@ -43,14 +43,19 @@ def cli() -> None:
     """
 
 
-def command(name: str) -> Callable[[Callable[..., Answer]], Command]:
+@cli.group("storage")
+def storage_group() -> None:
+    """Sample object storage."""
+
+
+def command(name: str, group: click.Group = cli) -> Callable[[Callable[..., Answer]], Command]:
     """Make a function a command with the shared options; it returns data and lines to print.
 
     The function is given `settings`, `progress` and its own options.
     """
 
     def decorate(function: Callable[..., Answer]) -> Command:
-        @cli.command(name)
+        @group.command(name)
         @click.option(
             "--landing",
             metavar="DIR",
@@ -211,6 +216,21 @@ def status_command(settings: Settings, _progress: Progress) -> Answer:
 
     found = read_status(settings)
     return found, list(status_lines(found))
+
+
+@command("list", storage_group)
+@click.option("--bucket", required=True, metavar="NAME", help="The bucket to list.")
+@click.option("--prefix", default="", metavar="TEXT", help="Only keys below it.  [all]")
+@click.option("--endpoint-url", metavar="URL", help="A server that speaks S3.  [Amazon S3]")
+def storage_list_command(
+    settings: Settings, _progress: Progress, bucket: str, prefix: str, endpoint_url: str | None
+) -> Answer:
+    """List a bucket into the landing zone; the next run counts it."""
+    from ingest.s3_lister import list_bucket
+
+    listed = list_bucket(settings, bucket, prefix, endpoint_url)
+    lines = [f"{listed.objects} objects, {listed.bytes} bytes: {settings.landing / listed.file}"]
+    return vars(listed), lines
 
 
 @cli.command("stripe-server")

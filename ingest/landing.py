@@ -26,8 +26,10 @@ from ingest.settings import Settings
 from ingest.sources.accounts import REFERENCE_FILES, load_reference
 from ingest.sources.daytona import USAGE_PERIODS, USAGE_PERIODS_NAIVE_AS_UTC, USAGE_POLLS
 from ingest.sources.e2b import EVENTS
+from ingest.sources.gauges import GAUGES
 from ingest.sources.generic import INTERVALS, QUANTITIES
 from ingest.sources.opencomputer import SCALE_EVENTS
+from ingest.sources.storage import joined_inventories, load_inventory, load_listings
 from ingest.sources.stripe import OBJECTS, load_stripe
 
 RECORD_SOURCES: dict[str, RecordSource] = {
@@ -37,15 +39,17 @@ RECORD_SOURCES: dict[str, RecordSource] = {
     "daytona/usage_polls": USAGE_POLLS,
     "intervals": INTERVALS,
     "quantities": QUANTITIES,
+    "gauges": GAUGES,
 }
+# Sources of usage whose files are samples of a whole bucket, not rows of records.
+LISTINGS, INVENTORY = "storage/listings", "storage/inventory"
+USAGE_SOURCES = (*RECORD_SOURCES, LISTINGS, INVENTORY)
 PRICEBOOK = "pricebook"
 REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
 
 # Promised folders and files that no source reads yet: told in the summary, never passed over.
 NOT_READ_YET = (
     "cloudevents/",
-    "gauges/",
-    "storage/",
     "corrections.csv",
     "exchange_rates.csv",
 )
@@ -130,7 +134,7 @@ class LoadSummary:
     @property
     def usage_removed(self) -> bool:
         """Whether usage that was loaded before no longer stands in the landing zone."""
-        return any(load.source in RECORD_SOURCES for load in self.no_longer_current)
+        return any(load.source in USAGE_SOURCES for load in self.no_longer_current)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON."""
@@ -162,10 +166,12 @@ def load_landing(
     summary = LoadSummary()
     found = discover(settings.landing, summary)
     hashed = _hashed(con, found, summary)
-    summary.files = len(hashed)
+    landed_files, unnamed = joined_inventories(hashed)
+    summary.still_written += unnamed
+    summary.files = len(landed_files)
     before = _known_loads(con)
     by_content: dict[tuple[str, str, str], list[LandedFile]] = {}
-    for landed in hashed:
+    for landed in landed_files:
         by_content.setdefault(landed.content, []).append(landed)
     new = sorted(
         (
@@ -175,7 +181,7 @@ def load_landing(
         ),
         key=lambda landed: (landed.source, landed.file),
     )
-    summary.unchanged = len(hashed) - len(new)
+    summary.unchanged = len(landed_files) - len(new)
     next_seq = 1 + max((known.load_seq for known in before.values()), default=0)
     # Reference files first: what stops everything should stop it before the long part.
     new.sort(key=lambda landed: landed.source not in REFERENCE_SOURCES)
@@ -273,10 +279,15 @@ def _source_of(file: str) -> str | None:
     if parts[0] in RECORD_SOURCES:
         return parts[0]
     two = "/".join(parts[:2])
-    return two if len(parts) > 2 and two in RECORD_SOURCES else None
+    if two == LISTINGS and family_of(file) != "json":
+        return None
+    return two if len(parts) > 2 and two in USAGE_SOURCES else None
 
 
 def _family_of(file: str) -> str | None:
+    if file.startswith(f"{INVENTORY}/"):
+        # A manifest and the files that it names: one content, whatever kinds they are of.
+        return "inventory"
     if file.startswith(f"{PRICEBOOK}/"):
         return "yaml" if file.endswith((".yaml", ".yml")) else None
     return family_of(file)
@@ -385,6 +396,10 @@ def _load_content(
         if source is USAGE_PERIODS and settings.daytona_naive_times_are_utc:
             source = USAGE_PERIODS_NAIVE_AS_UTC
         loaded = load_records(con, source, landed.path, landed.family, load_seq, secret)
+    elif landed.source == LISTINGS:
+        loaded = load_listings(con, landed.path, load_seq)
+    elif landed.source == INVENTORY:
+        loaded = load_inventory(con, landed.file, settings.landing, load_seq)
     elif landed.source in REFERENCE_FILES:
         loaded = load_reference(con, REFERENCE_FILES[landed.source], landed.path, load_seq)
     else:
@@ -462,6 +477,7 @@ def _settle(
     summary: LoadSummary,
 ) -> None:
     """Say for every load whether it is current and which file holds it; remember what was seen."""
+    _forget_rejudged(con, by_content)
     new_seqs = {load.load_seq for load in summary.loads}
     changed: list[tuple[int, str, bool]] = []
     for key, known in _known_loads(con).items():
@@ -474,6 +490,34 @@ def _settle(
         load = LoadRecord(known.load_seq, key[0], file, known.records, known.quarantined)
         (summary.current_again if is_current else summary.no_longer_current).append(load)
     _write_settled(con, changed, hashed)
+
+
+def _forget_rejudged(
+    con: duckdb.DuckDBPyConnection,
+    by_content: Mapping[tuple[str, str, str], Sequence[LandedFile]],
+) -> None:
+    """Drop the rejection of an inventory whose files have come or changed since.
+
+    It is judged anew under the same path. Its first rejection would tell in which order its files
+    arrived, and counted nothing.
+    """
+    now = {
+        landed.file: landed.sha256
+        for files in by_content.values()
+        for landed in files
+        if landed.source == INVENTORY
+    }
+    rejected = con.execute(
+        "select load_seq, file, content_sha256 from ops.loads"
+        " where source = ? and records = quarantined",
+        [INVENTORY],
+    ).fetchall()
+    for load_seq, file, sha256 in rejected:
+        if now.get(file, sha256) != sha256:
+            con.execute("begin transaction")
+            con.execute("delete from ops.quarantine where load_seq = ?", [load_seq])
+            con.execute("delete from ops.loads where load_seq = ?", [load_seq])
+            con.execute("commit")
 
 
 def _write_settled(

@@ -43,6 +43,16 @@ RECORD_TABLES: dict[str, str] = {
         record_id VARCHAR NOT NULL, account_ref VARCHAR NOT NULL, meter_id VARCHAR NOT NULL,
         quantity DECIMAL(38,16) NOT NULL, started_at TIMESTAMPTZ NOT NULL,
         ended_at TIMESTAMPTZ NOT NULL, dimensions VARCHAR NOT NULL""",
+    "raw.gauges": """
+        sampled_at TIMESTAMPTZ NOT NULL, fetched_at TIMESTAMPTZ, account_ref VARCHAR NOT NULL,
+        resource_id VARCHAR NOT NULL, bytes BIGINT NOT NULL""",
+    # One row a sample of a bucket and project prefix, the objects added up: a bucket may hold
+    # millions. `raw` is what the row says, not the objects.
+    "raw.storage_samples": """
+        kind VARCHAR NOT NULL, sampled_at TIMESTAMPTZ NOT NULL, fetched_at TIMESTAMPTZ,
+        bucket VARCHAR NOT NULL, scope VARCHAR NOT NULL, prefix VARCHAR NOT NULL,
+        sample_sha256 VARCHAR NOT NULL, resource_prefix VARCHAR NOT NULL, project_id VARCHAR,
+        objects BIGINT NOT NULL, bytes BIGINT NOT NULL""",
     "raw.accounts": """
         account_id VARCHAR NOT NULL, name VARCHAR, stripe_customer_id VARCHAR,
         currency VARCHAR NOT NULL, timezone VARCHAR NOT NULL, email VARCHAR""",

@@ -11,6 +11,8 @@ RAW_ASSETS = {
     "daytona_usage_polls": "Answers of Daytona's usage API with their window; one row an answer.",
     "intervals": "Provider-neutral intervals of constant size; one row a record.",
     "quantities": "Amounts that were measured elsewhere; one row a record.",
+    "gauges": "Levels observed at an instant, in bytes; one row a record.",
+    "storage_samples": "Samples of buckets; one row a sample and project prefix.",
     "accounts": "Accounts; one row a record of every version of accounts.csv.",
     "account_links": "Which provider reference belongs to which account; one row a record.",
     "subscriptions": "Which account is on which plan from when; one row a record.",

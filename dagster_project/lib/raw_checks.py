@@ -10,13 +10,25 @@ import duckdb
 
 from dagster_project.lib import check_results, pipeline, progress
 from dagster_project.lib.check_results import CheckResult
-from ingest.expectations import ExpectationOutcome, Rule, daytona, e2b, opencomputer, validate
+from ingest.expectations import (
+    ExpectationOutcome,
+    Rule,
+    daytona,
+    e2b,
+    gauges,
+    opencomputer,
+    storage,
+    validate,
+)
 from ingest.settings import Settings
 
 
 @dataclass(frozen=True)
 class RawSuite:
-    """The expectations on one raw asset: their module, the source of the loads, and the rules."""
+    """The expectations on one raw asset: their module, the source of the loads, and the rules.
+
+    `source` also stands for the sources below it.
+    """
 
     module: str
     asset: str
@@ -33,6 +45,8 @@ SUITES = (
         opencomputer.SUITE.rules,
     ),
     RawSuite("daytona", "daytona_usage_periods", "daytona/usage_periods", daytona.SUITE.rules),
+    RawSuite("gauges", "gauges", "gauges", gauges.SUITE.rules),
+    RawSuite("storage", "storage_samples", "storage", storage.SUITE.rules),
 )
 ASSET_OF_CHECK = {rule.name: suite.asset for suite in SUITES for rule in suite.rules}
 
@@ -70,7 +84,7 @@ def _new_loads(con: duckdb.DuckDBPyConnection, suite: RawSuite) -> list[int]:
     rows = con.execute(
         """
         select load_seq from ops.loads
-        where source = $source and load_seq > (
+        where (source = $source or starts_with(source, $source || '/')) and load_seq > (
             select coalesce(max(load_seq), 0) from ops.validated where source = $source)
         order by load_seq
         """,

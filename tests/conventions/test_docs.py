@@ -8,12 +8,22 @@ from dagster_project.lib.paths import REPOSITORY
 
 pytestmark = pytest.mark.unit
 
-COMMANDS = sorted(cli.commands)
+
+def _leaves(group: click.Group, before: str = "") -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {}
+    for name, each in group.commands.items():
+        inner = _leaves(each, f"{before}{name} ") if isinstance(each, click.Group) else None
+        found |= inner or {f"{before}{name}": each}
+    return found
+
+
+LEAVES = _leaves(cli)
+COMMANDS = sorted(LEAVES)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_has_help(name: str) -> None:
-    command = cli.commands[name]
+    command = LEAVES[name]
     assert (command.help or "").strip(), name
     for option in command.params:
         if isinstance(option, click.Option) and option.name != "format_":
@@ -28,5 +38,5 @@ def test_every_command_is_in_the_readme(name: str) -> None:
 def test_every_command_that_works_on_a_home_has_the_shared_options() -> None:
     for name in COMMANDS:
         if name != "stripe-server":
-            names = {option.name for option in cli.commands[name].params}
+            names = {option.name for option in LEAVES[name].params}
             assert {"landing", "home", "as_json"} <= names, name

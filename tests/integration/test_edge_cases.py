@@ -4,8 +4,8 @@ All cases live in one landing zone, each with sandboxes and an account of its ow
 once, as of 2026-09-02. `@written` marks what a case puts there; the test below it says what
 follows.
 
-Daytona's are in `test_daytona.py`. Not in this version, because no source reads them yet: the
-Cloudflare rollup's milliseconds against seconds; the partial storage listing and URL-encoded keys.
+Daytona's are in `test_daytona.py`, those of storage in `test_storage.py`. Not in this version,
+because no source reads them yet: the Cloudflare rollup's milliseconds against seconds.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ _USAGE = {
     "daytona_usage_polls",
     "intervals",
     "quantities",
+    "gauges",
+    "storage_samples",
 }
 _FRESH = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=26), warn_window=timedelta(hours=3)

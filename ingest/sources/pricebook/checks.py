@@ -53,7 +53,7 @@ NOT_RATED_YET: dict[str, frozenset[str] | None] = {
     "transform": None,
     "interval": frozenset({"year"}),
     "threshold_amount": None,
-    "meter source": frozenset({"storage", "events"}),
+    "meter source": frozenset({"events"}),
     "meter rounding": frozenset({"up", "down", "half_up"}),
 }
 

@@ -55,6 +55,12 @@ def invoke(
         ),
         (["export", "nothing", "--from", "x", "--to", "y", "--out", "o"], "'nothing' is not one"),
         (["stripe-server", "--port", "99999"], "99999"),
+        (["storage", "list"], "Missing option '--bucket'; see `meterhouse storage list --help`"),
+        (["storage", "list", "--bucket", "../b"], "'../b' is not the name of a bucket"),
+        (
+            ["storage", "list", "--bucket", "b1", "--prefix", "mounts/p1/m1/"],
+            "prefix 'mounts/p1/m1/' is only a part of 'mounts/p1/': list all of it",
+        ),
     ],
 )
 def test_bad_usage_is_one_line_and_two(invoke: Invoke, args: list[str], message: str) -> None:

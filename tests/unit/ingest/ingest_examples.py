@@ -96,6 +96,13 @@ INTERVAL: dict[str, Any] = {
     "gpu": None,
 }
 
+GAUGE: dict[str, Any] = {
+    "sampled_at": "2026-08-01T00:00:00Z",
+    "account_ref": "acct_1",
+    "resource_id": "volume-1",
+    "bytes": 1073741824,
+}
+
 QUANTITY: dict[str, Any] = {
     "record_id": "q1",
     "account_ref": "acct_1",

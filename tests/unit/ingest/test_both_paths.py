@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_examples import (
+    GAUGE,
     INTERVAL,
     PAUSED,
     QUANTITY,
@@ -143,6 +144,10 @@ FLAT = {
             "gpu": NUMBERS,
             "region": TEXTS,
         },
+    ),
+    "gauges": changed(
+        GAUGE,
+        {"sampled_at": TIMES, "fetched_at": TIMES, "resource_id": TEXTS, "bytes": NUMBERS},
     ),
     "quantities": changed(
         QUANTITY,
@@ -281,6 +286,7 @@ def test_csv(source: str, tmp_path: Path) -> None:
                 "quantities": QUANTITY,
                 "daytona/usage_periods": USAGE_PERIOD,
                 "daytona/usage_polls": USAGE_POLL,
+                "gauges": GAUGE,
             }.get(source, SCALE_EVENT)
             header = sorted({*names, *(set().union(*drawn) & {"size", "unknown key", "region"})})
             path = tmp_path / "a.csv"

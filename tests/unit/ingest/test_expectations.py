@@ -10,7 +10,9 @@ from ingest.errors import MeterhouseError
 from ingest.expectations import daytona, e2b, opencomputer, validate
 from ingest.expectations.daytona import SUITE as DAYTONA
 from ingest.expectations.e2b import SUITE as E2B
+from ingest.expectations.gauges import SUITE as GAUGES
 from ingest.expectations.opencomputer import SUITE as OPENCOMPUTER
+from ingest.expectations.storage import SUITE as STORAGE
 from ingest.warehouse import connect
 
 pytestmark = pytest.mark.integration
@@ -26,12 +28,16 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
         USAGE_PERIOD | {"mem": 8192},
         USAGE_PERIOD | {"endAt": "2026-05-06T09:00:00Z"},
     )
+    gauge = {"sampled_at": "2026-08-03T00:00:00Z", "account_ref": "a", "resource_id": "r"}
+    zone.lines("gauges/a.jsonl", gauge | {"bytes": 1}, gauge | {"bytes": 2})
+    sample = {"sampled_at": "2026-08-03T00:00:00Z", "bucket": "b", "prefix": "", "complete": True}
+    zone.lines("storage/listings/a.json", sample)
     summary = zone.load()
     zone.con.close()
 
     outcomes = validate(zone.settings, summary.load_seqs)
     assert [outcome.name for outcome in outcomes] == [
-        rule.name for suite in (E2B, OPENCOMPUTER, DAYTONA) for rule in suite.rules
+        rule.name for suite in (E2B, OPENCOMPUTER, DAYTONA, GAUGES, STORAGE) for rule in suite.rules
     ]
     failed = {outcome.name: outcome for outcome in outcomes if not outcome.passed}
     assert {name: (each.failing_rows, each.blocking) for name, each in failed.items()} == {
@@ -41,6 +47,7 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
         # 8192 GiB is 8192 MiB in the wrong unit; two days are more than one.
         "daytona_memory_is_plausible": (1, True),
         "daytona_period_ends_within_a_day": (1, False),
+        "gauges_have_one_level_at_an_instant": (2, False),
     }
     assert failed["e2b_memory_is_plausible"].sample == [("e2b/b.jsonl", 2)]
     assert failed["e2b_event_id_means_one_event"].sample == [

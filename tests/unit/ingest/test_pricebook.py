@@ -1121,7 +1121,6 @@ def test_a_transform_with_a_mistake_is_refused(
 @pytest.mark.parametrize(
     ("meter", "reason"),
     [
-        ("source: storage, measure: bytes", "meter source 'storage'"),
         ("source: events, event_type: a, aggregation: count", "meter source 'events'"),
         ("source: quantities, rounding: {mode: up}", "meter rounding 'up'"),
         ("source: quantities, rounding: {mode: half_up, places: 2}", "meter rounding 'half_up'"),

@@ -19,6 +19,8 @@ account_references as (
         select account_reference from {{ ref('stg_generic__quantities') }}
         union
         select account_reference from {{ ref('stg_daytona__usage_steps') }}
+        union
+        select account_reference from {{ ref('stg_storage__points') }}
     ) as every_reference
 ),
 
@@ -57,7 +59,7 @@ candidates as (
         and pairs.metadata_key = links.metadata_key
         and pairs.metadata_value = links.match_value
     union all
-    -- A quantity names no provider: then every provider's links are searched.
+    -- A quantity or a stored level names no provider: then every provider's links are searched.
     select
         described.account_reference, links.precedence, links.match_key, links.account_id, links.valid_from,
         links.valid_to

@@ -6,3 +6,6 @@ union all
 {%- endfor %}
 select load_seq, record_number, disposition
 from {{ ref('stg_generic__quantities_set_aside') }}
+union all
+select load_seq, record_number, disposition
+from {{ ref('stg_storage__set_aside') }}

@@ -106,3 +106,11 @@ inner join segments
     and quantities.used_at >= segments.segment_start
     and quantities.used_at < segments.segment_end
 group by segments.segment_id, segments.account_id, quantities.meter_id, quantities.dimensions
+
+union all
+
+select segment_id, account_id, meter_id, dimensions, quantity, inferred_quantity
+from {{ ref('int_storage_segments') }}
+{% if is_incremental() -%}
+semi join {{ ref('int_touched_accounts') }} using (account_id)
+{%- endif %}

@@ -1,8 +1,8 @@
 {{ config(materialized='table') }}
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
--- every state of the records told anew, and of providers' totals that differ. With another price book
--- (its meters name the usage): all days.
+-- every state of the records told anew, and of providers' totals that differ. For storage: days with an
+-- hour that differs. With another price book (its meters name the usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -14,6 +14,8 @@ where false
 -- depends_on: {{ ref('int_compute_intervals_before') }}
 -- depends_on: {{ ref('int_quantities') }}
 -- depends_on: {{ ref('int_provider_quantities_before') }}
+-- depends_on: {{ ref('int_storage_hours') }}
+-- depends_on: {{ ref('int_storage_hours_before') }}
 -- depends_on: {{ ref('stg_ops__run_context') }}
 -- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
 -- depends_on: {{ ref('stg_generic__quantities') }}
@@ -55,6 +57,16 @@ totals_changed as (
     (select * from totals_after except all select * from {{ ref('int_provider_quantities_before') }})
 ),
 
+stored_hours as (
+    select account_id, usage_hour, usage_date, byte_us, inferred_byte_us from {{ ref('int_storage_hours') }}
+),
+
+stored_differently as (
+    (select * from {{ ref('int_storage_hours_before') }} except all select * from stored_hours)
+    union all
+    (select * from stored_hours except all select * from {{ ref('int_storage_hours_before') }})
+),
+
 told_anew as (
     select record_id
     from {{ ref('stg_generic__quantities') }}
@@ -85,6 +97,13 @@ inner join {{ ref('int_account_assignments') }} as assignments
 union
 select account_id, cast(used_at as date) as usage_date
 from totals_changed
+union
+select account_id, usage_date
+from stored_differently
+union
+select account_id, usage_date
+from {{ ref('int_storage_hours') }}
+where (select context.pricebook_changed from context)
 union
 select account_id, usage_date
 from {{ built }}

@@ -87,6 +87,65 @@ poll_rows as (
     group by load_seq, disposition
 ),
 
+-- Samples bill when the level they tell is held for some time in which its account has a plan.
+sampled_rows as (
+    select
+        load_seq,
+        record_number,
+        known_at,
+        false as is_nothing
+    from {{ ref('stg_storage__gauges') }}
+    union all
+    select
+        load_seq,
+        record_number,
+        known_at,
+        is_rest and objects = 0 as is_nothing
+    from {{ ref('stg_storage__prefixes') }}
+),
+
+storage_meters as (
+    select count(*) as meter_count from {{ ref('stg_pricebook__meters') }} where source = 'storage'
+),
+
+held as (
+    select
+        intervals.load_seq,
+        intervals.record_number,
+        case
+            when max(intervals.ended_at) <= min(intervals.started_at) then 'not_billable'
+            when bool_and(intervals.account_id = 'unattributed') then 'unattributed'
+            when (select storage_meters.meter_count from storage_meters) = 0 then 'not_billable'
+            when bool_or(subscribed.account_id is not null) then 'billed'
+            else 'not_billable'
+        end as disposition
+    from {{ ref('int_storage_intervals') }} as intervals
+    left join subscribed
+        on intervals.account_id = subscribed.account_id
+        and intervals.started_at < subscribed.segment_end
+        and intervals.ended_at > subscribed.segment_start
+    where intervals.record_number is not null
+    group by intervals.load_seq, intervals.record_number
+),
+
+storage_rows as (
+    select
+        told.load_seq,
+        case
+            when told.known_at > (select as_of.at from as_of) then 'pending'
+            when set_aside.disposition is not null then set_aside.disposition
+            when told.is_nothing then 'not_billable'
+            else coalesce(held.disposition, 'not_billable')
+        end as disposition,
+        count(*) as row_count
+    from sampled_rows as told
+    left join set_aside
+        on told.load_seq = set_aside.load_seq and told.record_number = set_aside.record_number
+    left join held
+        on told.load_seq = held.load_seq and told.record_number = held.record_number
+    group by all
+),
+
 -- Files that say who and at what price, not how much: current, or replaced by a newer file.
 reference_rows as (
     select
@@ -98,6 +157,7 @@ reference_rows as (
         load_seq not in (select load_seq from time_records)
         and load_seq not in (select load_seq from quantity_rows)
         and load_seq not in (select load_seq from poll_rows)
+        and load_seq not in (select load_seq from storage_rows)
 ),
 
 quarantined as (
@@ -119,6 +179,8 @@ counted as (
     select load_seq, disposition, row_count from quantity_rows
     union all
     select load_seq, disposition, row_count from poll_rows
+    union all
+    select load_seq, disposition, row_count from storage_rows
     union all
     select load_seq, disposition, row_count from reference_rows
     union all

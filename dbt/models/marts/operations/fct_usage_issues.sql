@@ -1,5 +1,5 @@
--- Grain: one run of a sandbox, or window of a provider's totals, and one thing about it that a person
--- should know.
+-- Grain: one run of a sandbox, window of a provider's totals or stored level, and one thing about it
+-- that a person should know.
 with
 
 issues as (
@@ -58,3 +58,19 @@ select
     max(step_end) as ended_at
 from window_issues
 group by issue, account_id, provider, source_account, window_start, window_end
+
+union all
+
+-- A stored level: its bucket or account reference, its prefix or resource, and when it was seen.
+select
+    issue,
+    min(account_id) as account_id,
+    case resource_kind when 'gauge' then 'gauges' else 'storage' end as provider,
+    owner as source_account,
+    resource_id as sandbox_id,
+    strftime(sampled_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') as execution_id,
+    min(started_at) as started_at,
+    max(ended_at) as ended_at
+from {{ ref('int_storage_intervals') }}
+where issue is not null
+group by issue, owner, resource_id, is_rest, resource_kind, sampled_at

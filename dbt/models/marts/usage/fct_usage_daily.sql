@@ -2,7 +2,8 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
 ) }}
--- Grain: account, meter, dimensions, UTC day: the sum of its hours, taken before sizes are multiplied in.
+-- Grain: account, meter, dimensions, UTC day: the sum of its hours; of compute taken before sizes
+-- are multiplied in (exact either way), of storage the sum of the rounded hours (DECISIONS D36).
 -- depends_on: {{ ref('int_touched_account_days') }}
 with
 
@@ -56,3 +57,20 @@ from quantities
 {% if is_incremental() -%}
 semi join {{ ref('int_touched_account_days') }} using (account_id, usage_date)
 {%- endif %}
+
+union all
+
+select
+    hours.account_id,
+    meters.meter_id,
+    '{}' as dimensions,
+    hours.usage_date,
+    cast(sum({{ storage_quantity('meters.measure', 'hours.byte_us') }}) as decimal(38, 16)) as quantity,
+    cast(sum({{ storage_quantity('meters.measure', 'hours.inferred_byte_us') }}) as decimal(38, 16)) as inferred_quantity
+from {{ ref('int_storage_hours') }} as hours
+inner join {{ ref('stg_pricebook__meters') }} as meters on meters.source = 'storage'
+{% if is_incremental() -%}
+semi join {{ ref('int_touched_account_days') }} as touched
+    on hours.account_id = touched.account_id and hours.usage_date = touched.usage_date
+{%- endif %}
+group by hours.account_id, meters.meter_id, hours.usage_date

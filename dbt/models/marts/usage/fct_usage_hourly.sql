@@ -42,3 +42,16 @@ select
     cast(0 as decimal(38, 16)) as inferred_quantity,
     usage_date
 from quantities
+
+union all
+
+select
+    hours.account_id,
+    meters.meter_id,
+    '{}' as dimensions,
+    hours.usage_hour,
+    {{ storage_quantity('meters.measure', 'hours.byte_us') }} as quantity,
+    {{ storage_quantity('meters.measure', 'hours.inferred_byte_us') }} as inferred_quantity,
+    hours.usage_date
+from {{ ref('int_storage_hours') }} as hours
+inner join {{ ref('stg_pricebook__meters') }} as meters on meters.source = 'storage'
