@@ -44,8 +44,6 @@ NOT_READ_YET = (
     "cloudevents/",
     "gauges/",
     "storage/",
-    "corrections.csv",
-    "exchange_rates.csv",
 )
 
 Progress = Callable[[str], None]
@@ -86,8 +84,8 @@ class LoadSummary:
 
     `no_longer_current` and `current_again` are loads of an earlier run whose content went from, or
     came back to, the landing zone. `usage_removed` says that such usage went. `reference_changed`
-    says that the content of accounts, links, subscriptions, credits or the price book differs from
-    the last run; `changed_sources` names every source with any difference.
+    says that the content of a reference file or the price book differs from the last run;
+    `changed_sources` names every source with any difference.
     """
 
     loads: list[LoadRecord] = field(default_factory=list)

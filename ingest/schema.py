@@ -47,6 +47,13 @@ RECORD_TABLES: dict[str, str] = {
         credit_id VARCHAR NOT NULL, account_id VARCHAR NOT NULL, amount DECIMAL(38,18) NOT NULL,
         currency VARCHAR NOT NULL, category VARCHAR NOT NULL, priority INTEGER NOT NULL,
         effective_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, meter_id VARCHAR""",
+    "raw.corrections": """
+        correction_id VARCHAR NOT NULL, record_id VARCHAR NOT NULL, action VARCHAR NOT NULL,
+        quantity DECIMAL(38,16), reason VARCHAR NOT NULL, requested_by VARCHAR NOT NULL,
+        requested_at TIMESTAMPTZ NOT NULL""",
+    "raw.exchange_rates": """
+        rate_date DATE NOT NULL, from_currency VARCHAR NOT NULL, to_currency VARCHAR NOT NULL,
+        rate DECIMAL(38,18) NOT NULL""",
     "raw.stripe_objects": """
         object VARCHAR NOT NULL, object_id VARCHAR NOT NULL, fetched_at TIMESTAMPTZ""",
 }

@@ -13,6 +13,8 @@ RAW_ASSETS = {
     "account_links": "Which provider reference belongs to which account; one row a record.",
     "subscriptions": "Which account is on which plan from when; one row a record.",
     "credits": "Credits granted to accounts; one row a record.",
+    "corrections": "Corrections of usage records by hand; one row a record of corrections.csv.",
+    "exchange_rates": "What currencies were worth in each other; one row a day and pair.",
     "pricebook": "Meters, plan versions, charges and tiers of the price book, four tables.",
     "stripe_objects": "Stripe API objects as fetched; one row an object.",
     "ledger": "Copies of approvals, frozen lines, push intents and answers, replaced a run.",

@@ -102,9 +102,7 @@ def test_what_nothing_reads_is_told(zone: Zone) -> None:
     ):
         zone.write(name, "x")
     promised = [
-        "corrections.csv",
         "daytona/usage_periods/a.csv",
-        "exchange_rates.csv",
         "gauges/a.jsonl",
         "storage/listings/a.json",
     ]

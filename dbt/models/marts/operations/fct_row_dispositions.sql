@@ -92,6 +92,14 @@ reference_rows as (
         and load_seq not in (select load_seq from quantity_rows)
 ),
 
+-- Of a current one, rows that become known later move from not_billable to pending.
+reference_pending as (
+    select pending.load_seq, pending.row_count
+    from {{ ref('stg_landing__pending_rows') }} as pending
+    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    where loads.is_current
+),
+
 quarantined as (
     select load_seq, 'quarantined' as disposition, quarantined as row_count
     from {{ ref('stg_landing__loads') }}
@@ -111,6 +119,10 @@ counted as (
     select load_seq, disposition, row_count from quantity_rows
     union all
     select load_seq, disposition, row_count from reference_rows
+    union all
+    select load_seq, 'pending', row_count from reference_pending
+    union all
+    select load_seq, 'not_billable', -row_count from reference_pending
     union all
     select load_seq, disposition, row_count from quarantined
 )
