@@ -25,6 +25,7 @@ from ingest.schema import PRICEBOOK_TABLES
 from ingest.settings import Settings
 from ingest.sources.accounts import REFERENCE_FILES, load_reference
 from ingest.sources.e2b import EVENTS
+from ingest.sources.focus import COSTS
 from ingest.sources.generic import INTERVALS, QUANTITIES
 from ingest.sources.opencomputer import SCALE_EVENTS
 from ingest.sources.stripe import OBJECTS, load_stripe
@@ -34,6 +35,7 @@ RECORD_SOURCES: dict[str, RecordSource] = {
     "opencomputer/scale_events": SCALE_EVENTS,
     "intervals": INTERVALS,
     "quantities": QUANTITIES,
+    "focus": COSTS,
 }
 PRICEBOOK = "pricebook"
 REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)

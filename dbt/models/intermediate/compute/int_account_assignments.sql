@@ -17,6 +17,8 @@ account_references as (
         select account_reference from {{ ref('int_compute_runs') }}
         union
         select account_reference from {{ ref('stg_generic__quantities') }}
+        union
+        select account_reference from {{ ref('int_provider_costs') }}
     ) as every_reference
 ),
 

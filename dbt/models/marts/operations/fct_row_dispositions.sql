@@ -80,7 +80,8 @@ quantity_rows as (
     group by all
 ),
 
--- Files that say who and at what price, not how much: current, or replaced by a newer file.
+-- Files that say who, at what price and what it cost us, not how much was used: current, or replaced by a
+-- newer file.
 reference_rows as (
     select
         load_seq,
