@@ -150,6 +150,10 @@ OPS_TABLES: dict[str, str] = {
         run_id VARCHAR, check_name VARCHAR NOT NULL, asset VARCHAR, passed BOOLEAN NOT NULL,
         blocking BOOLEAN NOT NULL, failing_rows BIGINT, detail VARCHAR,
         checked_at TIMESTAMPTZ""",
+    # Some of the rows that fail a check; `file` is empty for what is no record of a file.
+    "ops.check_failures": """
+        check_name VARCHAR NOT NULL, row_number INTEGER NOT NULL, file VARCHAR,
+        record_number INTEGER, content VARCHAR NOT NULL""",
 }
 
 
