@@ -6,6 +6,7 @@ All that comes from records is escaped, control characters included.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATE = "quality.html.jinja"
 CONTENT_LIMIT = 600
+PAIRS_LIMIT = 4_000
 
 DISPOSITIONS = {
     "billed": "usage of an account with a plan",
@@ -30,8 +32,8 @@ _WORDS = (
     ("not_null", "{} is never missing", "a value"),
     ("unique_combination", "no two rows have the same {}", "key"),
     ("unique", "{} is never repeated", "a value"),
-    ("accepted_values", "{} is one of the known values", "a value"),
-    ("relationships", "{} leads to an existing row", "a value"),
+    ("accepted_values", "{} is one of {}", "a value"),
+    ("relationships", "every {} is in {}", "key"),
 )
 
 
@@ -48,6 +50,7 @@ def render_quality(found: Mapping[str, Any]) -> str:
     environment.filters["shown"] = shown
     environment.filters["count"] = _count
     environment.filters["plural"] = _plural
+    environment.filters["pairs"] = pairs
     return environment.get_template(TEMPLATE).render(
         found=found, dispositions=DISPOSITIONS, **_judged(found)
     )
@@ -61,7 +64,7 @@ def in_words(check_name: str, asset: str) -> str:
     for kind, sentence, unnamed in _WORDS:
         rest = name.removeprefix(f"{kind}_")
         if rest != name:
-            return sentence.format(_columns(rest, asset.rpartition(".")[2]) or unnamed)
+            return _said(sentence, _parts(rest, asset.rpartition(".")[2]), unnamed)
     text = name.removeprefix("assert_").replace("_", " ").strip()
     return text[:1].lower() + text[1:]
 
@@ -78,13 +81,36 @@ def shown(text: object, limit: int = CONTENT_LIMIT) -> str:
     )
 
 
-def _columns(rest: str, asset: str) -> str:
-    # A long name ends in a digest instead of its columns.
+def pairs(content: str) -> list[tuple[str, str]]:
+    """Names and values of a flat JSON object; nothing for any other text, or a long one."""
+    if len(content) > PAIRS_LIMIT:
+        return []
+    try:
+        said = json.loads(content, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(said, dict) or any(isinstance(each, dict | list) for each in said.values()):
+        return []
+    return [(name, "" if each is None else str(each)) for name, each in said.items()]
+
+
+def _said(sentence: str, parts: Sequence[str], unnamed: str) -> str:
+    """The sentence about the columns, and for those of two places about what they must be."""
+    if sentence.count("{}") == 1:
+        return sentence.format(", ".join(parts) or unnamed)
+    named, others = parts[:1], parts[1:]
+    reference = "__".join(others).partition("ref_")[2].rstrip("_")
+    if reference:
+        others = [reference]
+    known = ", ".join(others) or "the known ones"
+    return sentence.format("".join(named) or unnamed, known)
+
+
+def _parts(rest: str, asset: str) -> list[str]:
+    """What follows the asset in the name of a check; a long name ends in a digest instead."""
     if not rest.startswith(f"{asset}_") or re.search(r"_[0-9a-f]{32}$", rest):
-        return ""
-    columns = rest.removeprefix(f"{asset}_").split("__")
-    kept = [column for column in columns if column and not column.startswith("ref_")]
-    return ", ".join(dict.fromkeys(kept)) if len(kept) <= 12 else ""
+        return []
+    return rest.removeprefix(f"{asset}_").split("__")
 
 
 def _judged(found: Mapping[str, Any]) -> dict[str, Any]:

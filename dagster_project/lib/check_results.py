@@ -13,8 +13,9 @@ import duckdb
 from dagster_project.lib.tables import table_exists
 from ingest.errors import CheckFailed
 
-# So many failing rows of a check are kept, and so many of them does a message name.
+# So many failing rows of a check are kept, so much of each, and so many does a message name.
 KEPT_ROWS = 20
+KEPT_CHARACTERS = 4_000
 _NAMED_ROWS = 3
 _NAMED_CHARACTERS = 120
 
@@ -106,7 +107,13 @@ def record(
         "delete from ops.check_failures where list_contains(?, check_name)", [[r[1] for r in rows]]
     )
     failures = [
-        (result.check_name, number, row.file, row.record_number, row.content)
+        (
+            result.check_name,
+            number,
+            row.file,
+            row.record_number,
+            row.content[:KEPT_CHARACTERS],
+        )
         for result in results
         for number, row in enumerate(result.rows[:KEPT_ROWS], 1)
     ]

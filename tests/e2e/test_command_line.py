@@ -215,7 +215,7 @@ def test_a_failing_test_of_the_models_refuses_approval_and_names_the_row(
     assert "in stg_accounts__subscriptions failed: 1 failing rows; first: " in refused.stderr
     assert '"subscription_id": "sub_bad"' in refused.stderr
     page = (here / "home" / "reports" / "quality.html").read_text()
-    assert "account_id, account_id leads" not in page
+    assert "Expected: every account_id is in stg_accounts__accounts" in page
     assert "sub_bad" in page
 
     status = command("status").stdout

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.quality import in_words, render_quality, shown
+from reports.quality import in_words, pairs, render_quality, shown
 
 pytestmark = pytest.mark.unit
 
@@ -93,7 +93,7 @@ def test_a_blocking_check_says_what_it_stops_and_names_the_rows() -> None:
     assert "1 blocking check fails." in page.text
     assert "Nothing is published, approved or pushed until it passes." in page.text
     assert "21 rows fail. Why it matters: memory in another unit." in page.text
-    assert page.text.count('e2b/b.jsonl 7 {"id": "x"}') == 20
+    assert page.text.count("e2b/b.jsonl 7 id x") == 20
     assert "The first 20 of 21." in page.text
 
 
@@ -160,6 +160,16 @@ def test_nothing_of_a_record_is_read_as_html_or_asks_the_network() -> None:
     assert page.text.count("alert(1)") >= 11
 
 
+def test_a_row_of_no_file_shows_its_columns() -> None:
+    row = {"file": None, "record_number": None, "content": '{"plan_id": "pro", "amount": 1.50}'}
+    html = render_quality(_found(checks=[_check("a", passed=False, rows=[row], failing_rows=1)]))
+    page = Page(html)
+    assert "What it says plan_id pro amount 1.50" in page.text
+    assert '<th>File</th><th class="number">Record</th>' not in html
+    assert pairs('{"a": {"b": 1}}') == pairs("[1]") == pairs("not JSON") == []
+    assert pairs('{"a": ' + "[" * 3_000) == pairs('{"a": "' + "x" * 5_000 + '"}') == []
+
+
 def test_long_and_odd_text_is_cut_and_made_visible() -> None:
     assert shown("a\x1b\u202e\n\udc80é") == "a\\x1b\\u202e\n\\udc80é"
     assert len(shown("x" * 10_000)) == 600
@@ -176,6 +186,13 @@ def test_long_and_odd_text_is_cut_and_made_visible() -> None:
             "unique_combination_m_0123456789abcdef0123456789abcdef",
             "m",
             "no two rows have the same key",
+        ),
+        ("accepted_values_m_kind__void__base_fee", "m", "kind is one of void, base_fee"),
+        ("relationships_m_a_id__a_id__ref_stg_a__b_", "m", "every a_id is in stg_a__b"),
+        (
+            "accepted_values_m_0123456789abcdef0123456789abcdef",
+            "m",
+            "a value is one of the known ones",
         ),
         ("assert_days_add_up_to_hours", "", "days add up to hours"),
         ("e2b_memory_is_plausible", "raw.e2b_events", "e2b memory is plausible"),
