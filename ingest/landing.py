@@ -26,6 +26,7 @@ from ingest.settings import Settings
 from ingest.sources.accounts import REFERENCE_FILES, load_reference
 from ingest.sources.daytona import USAGE_PERIODS, USAGE_PERIODS_NAIVE_AS_UTC, USAGE_POLLS
 from ingest.sources.e2b import EVENTS
+from ingest.sources.focus import COSTS
 from ingest.sources.gauges import GAUGES
 from ingest.sources.generic import INTERVALS, QUANTITIES
 from ingest.sources.opencomputer import SCALE_EVENTS
@@ -40,6 +41,7 @@ RECORD_SOURCES: dict[str, RecordSource] = {
     "intervals": INTERVALS,
     "quantities": QUANTITIES,
     "gauges": GAUGES,
+    "focus": COSTS,
 }
 # Sources of usage whose files are samples of a whole bucket, not rows of records.
 LISTINGS, INVENTORY = "storage/listings", "storage/inventory"
@@ -48,11 +50,7 @@ PRICEBOOK = "pricebook"
 REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
 
 # Promised folders and files that no source reads yet: told in the summary, never passed over.
-NOT_READ_YET = (
-    "cloudevents/",
-    "corrections.csv",
-    "exchange_rates.csv",
-)
+NOT_READ_YET = ("cloudevents/",)
 
 Progress = Callable[[str], None]
 
@@ -92,8 +90,8 @@ class LoadSummary:
 
     `no_longer_current` and `current_again` are loads of an earlier run whose content went from, or
     came back to, the landing zone. `usage_removed` says that such usage went. `reference_changed`
-    says that the content of accounts, links, subscriptions, credits or the price book differs from
-    the last run; `changed_sources` names every source with any difference.
+    says that the content of a reference file or the price book differs from the last run;
+    `changed_sources` names every source with any difference.
     """
 
     loads: list[LoadRecord] = field(default_factory=list)

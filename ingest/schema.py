@@ -53,6 +53,20 @@ RECORD_TABLES: dict[str, str] = {
         bucket VARCHAR NOT NULL, scope VARCHAR NOT NULL, prefix VARCHAR NOT NULL,
         sample_sha256 VARCHAR NOT NULL, resource_prefix VARCHAR NOT NULL, project_id VARCHAR,
         objects BIGINT NOT NULL, bytes BIGINT NOT NULL""",
+    "raw.focus_costs": """
+        provider_name VARCHAR, charge_period_start TIMESTAMPTZ NOT NULL,
+        charge_period_end TIMESTAMPTZ NOT NULL, billing_period_start TIMESTAMPTZ,
+        billing_period_end TIMESTAMPTZ, charge_category VARCHAR NOT NULL,
+        billing_currency VARCHAR NOT NULL, billed_cost DECIMAL(38,18) NOT NULL,
+        publisher_name VARCHAR, invoice_issuer_name VARCHAR, billing_account_id VARCHAR,
+        sub_account_id VARCHAR, charge_class VARCHAR, charge_frequency VARCHAR,
+        service_name VARCHAR, service_category VARCHAR, service_subcategory VARCHAR,
+        region_id VARCHAR, resource_id VARCHAR, resource_name VARCHAR, resource_type VARCHAR,
+        sku_id VARCHAR, sku_meter VARCHAR, sku_price_id VARCHAR, sku_price_details VARCHAR,
+        consumed_unit VARCHAR, pricing_unit VARCHAR, tags VARCHAR,
+        consumed_quantity DECIMAL(38,18), pricing_quantity DECIMAL(38,18),
+        effective_cost DECIMAL(38,18), list_cost DECIMAL(38,18),
+        list_unit_price DECIMAL(38,18)""",
     "raw.accounts": """
         account_id VARCHAR NOT NULL, name VARCHAR, stripe_customer_id VARCHAR,
         currency VARCHAR NOT NULL, timezone VARCHAR NOT NULL, email VARCHAR""",
@@ -67,6 +81,13 @@ RECORD_TABLES: dict[str, str] = {
         credit_id VARCHAR NOT NULL, account_id VARCHAR NOT NULL, amount DECIMAL(38,18) NOT NULL,
         currency VARCHAR NOT NULL, category VARCHAR NOT NULL, priority INTEGER NOT NULL,
         effective_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, meter_id VARCHAR""",
+    "raw.corrections": """
+        correction_id VARCHAR NOT NULL, record_id VARCHAR NOT NULL, action VARCHAR NOT NULL,
+        quantity DECIMAL(38,16), reason VARCHAR NOT NULL, requested_by VARCHAR NOT NULL,
+        requested_at TIMESTAMPTZ NOT NULL""",
+    "raw.exchange_rates": """
+        rate_date DATE NOT NULL, from_currency VARCHAR NOT NULL, to_currency VARCHAR NOT NULL,
+        rate DECIMAL(38,18) NOT NULL""",
     "raw.stripe_objects": """
         object VARCHAR NOT NULL, object_id VARCHAR NOT NULL, fetched_at TIMESTAMPTZ""",
 }
@@ -149,6 +170,10 @@ OPS_TABLES: dict[str, str] = {
         run_id VARCHAR, check_name VARCHAR NOT NULL, asset VARCHAR, passed BOOLEAN NOT NULL,
         blocking BOOLEAN NOT NULL, failing_rows BIGINT, detail VARCHAR,
         checked_at TIMESTAMPTZ""",
+    # Some of the rows that fail a check; `file` is empty for what is no record of a file.
+    "ops.check_failures": """
+        check_name VARCHAR NOT NULL, row_number INTEGER NOT NULL, file VARCHAR,
+        record_number INTEGER, content VARCHAR NOT NULL""",
 }
 
 

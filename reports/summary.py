@@ -142,6 +142,8 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         ),
     )
     yield from _marts_lines(summary["marts"])
+    if summary.get("quality_page"):
+        yield f"Quality page: {summary['quality_page']}"
     if summary.get("seconds"):
         stages = ", ".join(f"{name} {value}" for name, value in summary["seconds"].items())
         yield f"Seconds: {stages}"
@@ -262,7 +264,11 @@ def _cell(column: str, value: Any) -> str:
     # A quantity has up to 16 places; trailing zeros say nothing to a person.
     if "quantity" in column and "." in text:
         text = text.rstrip("0").rstrip(".")
-    # A record's text may hold line breaks or terminal codes; a summary line must not.
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Text of a record as part of a line: without line breaks, without codes for a terminal."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 

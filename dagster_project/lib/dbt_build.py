@@ -26,6 +26,8 @@ class NodeResult:
     failures: failing rows of a test, None for other nodes.
     tested_model: the model or source that a test is about, "" when several or none.
     seconds: wall time of the node; database_seconds: the part spent inside DuckDB.
+    failing_sql: the query of the failing rows of a test that fails; tested_column: its column, if
+    it is about one.
     """
 
     unique_id: str
@@ -38,6 +40,8 @@ class NodeResult:
     failures: int | None
     severity: str
     tested_model: str
+    failing_sql: str = ""
+    tested_column: str = ""
 
     @property
     def is_test(self) -> bool:
@@ -218,10 +222,15 @@ def _node_result(result: Any, database_seconds: dict[str, float]) -> NodeResult:
         failures=result.failures,
         severity=str(getattr(node.config, "severity", "error")).lower(),
         tested_model=_tested_model(node),
+        failing_sql=(getattr(node, "compiled_code", None) or "") if result.failures else "",
+        tested_column=getattr(node, "column_name", None) or "",
     )
 
 
 def _tested_model(node: Any) -> str:
+    about = (getattr(node.config, "meta", None) or {}).get("dagster", {}).get("ref", {}).get("name")
+    if about:
+        return str(about)
     attached = getattr(node, "attached_node", None)
     parents = [attached] if attached else list(dict.fromkeys(node.depends_on_nodes))
     return str(parents[0]).rsplit(".", 1)[-1] if len(parents) == 1 else ""

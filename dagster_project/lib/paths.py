@@ -31,6 +31,10 @@ class HomeLayout:
         return self.reports / "run_summary.json"
 
     @property
+    def quality(self) -> Path:
+        return self.reports / "quality.html"
+
+    @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
 

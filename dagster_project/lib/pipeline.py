@@ -14,9 +14,10 @@ from typing import Any
 import duckdb
 
 from dagster_project.lib import check_results, progress, run_plan
-from dagster_project.lib.check_results import CheckResult
+from dagster_project.lib.check_results import CheckResult, FailingRow
 from dagster_project.lib.dbt_build import DbtOutcome, NodeResult, run_dbt
 from dagster_project.lib.dbt_project import code_digest
+from dagster_project.lib.failing_rows import read_failing_rows
 from dagster_project.lib.ledger_import import import_ledger
 from dagster_project.lib.paths import HomeLayout
 from dagster_project.lib.run_plan import Plan
@@ -90,7 +91,7 @@ def build(settings: Settings, *, run_id: str) -> Built:
             ),
         )
     with warehouse(settings) as con:
-        results = tuple(_results(outcome))
+        results = tuple(_results(con, outcome))
         check_results.record(con, results, run_id=run_id, checked_at=settings.now)
         if not any(result.stops for result in results):
             _forget_removed_checks(con, outcome)
@@ -204,10 +205,10 @@ def _marts_present(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     return files and run_plan.last_build_is_published(con)
 
 
-def _results(outcome: DbtOutcome) -> Iterator[CheckResult]:
+def _results(con: duckdb.DuckDBPyConnection, outcome: DbtOutcome) -> Iterator[CheckResult]:
     for node in outcome.nodes:
         if node.is_test and node.status != "skipped":
-            yield _test_result(node)
+            yield _test_result(con, node)
     broken = [node for node in outcome.nodes if not node.is_test and node.stops_the_build]
     if broken:
         detail = f"{broken[0].message or 'no message'}"
@@ -216,16 +217,25 @@ def _results(outcome: DbtOutcome) -> Iterator[CheckResult]:
         yield CheckResult(MODELS_BUILD, "", outcome.error is None, True, None, outcome.error or "")
 
 
-def _test_result(node: NodeResult) -> CheckResult:
+def _test_result(con: duckdb.DuckDBPyConnection, node: NodeResult) -> CheckResult:
     # A test that could not even be asked (status error) has no count of failing rows.
     passed = node.status == "pass"
+    detail = "" if passed or node.status in {"fail", "warn"} else node.message
+    rows: tuple[FailingRow, ...] = ()
+    if not passed:
+        try:
+            rows = read_failing_rows(con, node)
+        except duckdb.Error as error:
+            # The result stands without them: the query may need what only dbt's session had.
+            detail = detail or f"its rows could not be read: {' '.join(str(error).split())}"
     return CheckResult(
         check_name=node.name,
         asset=node.tested_model,
         passed=passed,
         blocking=node.stops_the_build or (passed and node.severity == "error"),
         failing_rows=node.failures if node.status in {"fail", "warn", "pass"} else None,
-        detail="" if passed or node.status in {"fail", "warn"} else node.message,
+        detail=detail,
+        rows=rows,
     )
 
 

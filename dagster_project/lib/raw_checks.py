@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import duckdb
 
 from dagster_project.lib import check_results, pipeline, progress
-from dagster_project.lib.check_results import CheckResult
+from dagster_project.lib.check_results import CheckResult, FailingRow
 from ingest.expectations import (
     ExpectationOutcome,
     Rule,
@@ -67,8 +67,8 @@ def validate_new(settings: Settings, *, run_id: str) -> list[CheckResult]:
         with progress.current().stage("validate"):
             loads = sorted(load for found in new.values() for load in found)
             outcomes = validate(settings, loads, [suite.module for suite in new])
-        results = {outcome.name: _result(outcome) for outcome in outcomes}
         with pipeline.warehouse(settings) as con:
+            results = {outcome.name: _result(con, outcome) for outcome in outcomes}
             check_results.record(con, results.values(), run_id=run_id, checked_at=settings.now)
             for suite, found in new.items():
                 if not any(results[rule.name].stops for rule in suite.rules):
@@ -93,14 +93,31 @@ def _new_loads(con: duckdb.DuckDBPyConnection, suite: RawSuite) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _result(outcome: ExpectationOutcome) -> CheckResult:
-    places = ", ".join(f"{file} record {number}" for file, number in outcome.sample[:3])
-    detail = f"{outcome.detail}; {places}" if places else outcome.detail
+def _result(con: duckdb.DuckDBPyConnection, outcome: ExpectationOutcome) -> CheckResult:
+    asset = ASSET_OF_CHECK[outcome.name]
     return CheckResult(
         check_name=outcome.name,
         asset=outcome.table,
         passed=outcome.passed,
         blocking=outcome.blocking,
         failing_rows=outcome.failing_rows,
-        detail="" if outcome.passed else detail,
+        detail="" if outcome.passed else outcome.detail,
+        rows=tuple(
+            FailingRow(file, number, _record_text(con, asset, file, number))
+            for file, number in outcome.sample
+        ),
     )
+
+
+def _record_text(con: duckdb.DuckDBPyConnection, asset: str, file: str, number: int) -> str:
+    """The record as it came; the newest where the file was replaced since."""
+    row = con.execute(
+        f"""
+        select records.raw from raw.{asset} as records
+        inner join ops.loads as loads using (load_seq)
+        where loads.file = ? and records.record_number = ?
+        order by records.load_seq desc
+        """,
+        [file, number],
+    ).fetchone()
+    return (row[0] if row else None) or ""

@@ -1,4 +1,4 @@
-"""The summary that every run leaves in `<home>/reports`."""
+"""The summary and the quality page that every run leaves in `<home>/reports`."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster_project.lib import pipeline, progress, run_plan
+from dagster_project.lib import pipeline, progress, quality_report, run_plan
 from dagster_project.lib.paths import HomeLayout
 from dagster_project.lib.run_plan import Plan
 from ingest.settings import Settings
@@ -23,7 +23,7 @@ class WrittenSummary:
 
 
 def write(settings: Settings, *, run_id: str) -> WrittenSummary:
-    """Read the published marts and write run_summary.json and run_summary.txt."""
+    """Read the published marts and write run_summary.json and .txt, then the quality page."""
     layout = HomeLayout(settings.home)
     with progress.current().stage("summary"):
         summary = read_summary(layout.marts_database, layout.marts_folder)
@@ -33,10 +33,12 @@ def write(settings: Settings, *, run_id: str) -> WrittenSummary:
     summary["seconds"] = {
         name: f"{seconds:.1f}" for name, seconds in progress.current().seconds.items()
     }
+    summary["quality_page"] = str(layout.quality)
     text = "\n".join(summary_lines(summary))
     content = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
     _replace(layout.summary, content)
     _replace(layout.summary.with_suffix(".txt"), text + "\n")
+    quality_report.write(settings, run_id=run_id)
     return WrittenSummary(layout.summary, hashlib.sha256(content.encode()).hexdigest(), text)
 
 

@@ -1,6 +1,7 @@
 """What is loaded, built, approved, pushed and failing, without changing anything."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import duckdb
@@ -13,16 +14,24 @@ from ingest.errors import UsageError
 from ingest.settings import Settings
 from ingest.warehouse import connect
 from reports.marts import open_marts
-from reports.summary import json_rows
+from reports.summary import json_rows, printable
 
 _LOADS = """
     select source, count(*) as files, sum(records)::bigint as records,
            sum(quarantined)::bigint as quarantined
     from ops.loads group by source order by source
 """
+# Of the files that stand in the landing zone: what was replaced or taken away waits no more.
 _QUARANTINE = """
-    select source, reason, count(*) as rows from ops.quarantine group by all order by all
+    select quarantine.source, quarantine.reason, count(*) as rows,
+           arg_min(quarantine.file, (quarantine.file, record_number)) as first_file,
+           arg_min(record_number, (quarantine.file, record_number)) as first_record
+    from ops.quarantine as quarantine inner join ops.loads as loads using (load_seq)
+    where loads.is_current
+    group by quarantine.source, quarantine.reason
+    order by quarantine.source, rows desc, quarantine.reason
 """
+_REASONS = 3
 _STATEMENTS = """
     select period, status, currency, count(*) as statements, sum(total_minor)::bigint as total_minor
     from marts.fct_statements group by all order by period, status, currency
@@ -79,8 +88,7 @@ def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"  {row['source']}: {row['files']} files, {row['records']} records, "
             f"{row['quarantined']} in quarantine"
         )
-    for row in found["quarantine"]:
-        yield f"  quarantine, {row['source']}: {row['reason']}: {row['rows']}"
+    yield from _quarantine_lines(found["quarantine"])
     build = found["last_build"]
     yield f"Last build: as of {build['as_of']}, run {build['run_id']}" if build else "No build yet"
     published = found["published"]
@@ -92,9 +100,29 @@ def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
         )
     for row in found["pushes"]:
         yield f"  meter events {row['state']}: {row['meter_events']}"
-    yield f"Failing checks: {len(found['failing_checks'])}"
-    for row in found["failing_checks"]:
-        yield f"  {'blocking' if row['blocking'] else 'warning'}: {row['about']}"
+    yield from _check_lines(found["failing_checks"])
+
+
+def _quarantine_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield f"Waiting in quarantine: {sum(row['rows'] for row in rows)} records"
+    for source, of_source in groupby(rows, key=lambda row: row["source"]):
+        reasons = list(of_source)
+        yield f"  {source}: {sum(row['rows'] for row in reasons)}"
+        for row in reasons[:_REASONS]:
+            record = "" if row["first_record"] is None else f" record {row['first_record']}"
+            yield printable(
+                f"    {row['rows']} x {row['reason']}; first: {row['first_file']}{record}"
+            )
+        if len(reasons) > _REASONS:
+            yield f"    and {len(reasons) - _REASONS} more reasons in reports/quality.html"
+
+
+def _check_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    blocking = sum(1 for row in rows if row["blocking"])
+    refused = "; nothing is published, approved or pushed until they pass" if blocking else ""
+    yield f"Failing checks: {len(rows)}, of which {blocking} block{refused}"
+    for row in rows:
+        yield printable(f"  {'blocking' if row['blocking'] else 'warning'}: {row['about']}")
 
 
 def _read_operations(con: duckdb.DuckDBPyConnection, found: dict[str, Any]) -> None:
@@ -108,6 +136,7 @@ def _read_operations(con: duckdb.DuckDBPyConnection, found: dict[str, Any]) -> N
             "asset": result.asset,
             "blocking": result.blocking,
             "failing_rows": result.failing_rows,
+            "first_rows": [row.describe() for row in result.rows[:_REASONS]],
             "about": result.describe(),
         }
         for result in check_results.failing(con, blocking_only=False)

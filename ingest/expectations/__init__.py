@@ -23,7 +23,7 @@ from ingest.errors import MeterhouseError
 from ingest.settings import Settings
 
 SUITES = ("e2b", "opencomputer", "daytona", "gauges", "storage")
-SAMPLE_ROWS = 10
+SAMPLE_ROWS = 20
 TIMEOUT_SECONDS = 3600
 
 

@@ -1,4 +1,4 @@
-"""Reference files by hand: accounts, account links, subscriptions, credits.
+"""Reference files by hand: accounts, links, subscriptions, credits, corrections, exchange rates.
 
 They are small, so every record takes the careful path. Only the content that stands in the landing
 zone now counts; staging reads current loads.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -109,7 +109,29 @@ def _boolean(value: object) -> bool | None:
     raise ValueError(f"must be true or false, not {shown(value)}")
 
 
+def _named_currency(value: object) -> str:
+    return _currency(read_text(value))
+
+
+def _date(value: object) -> date:
+    text = read_text(value)
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"is not a date: {shown(text)}") from error
+    raise ValueError(f"must be a date like 2026-08-01, not {shown(text)}")
+
+
+def _action(value: object) -> str:
+    text = read_text(value)
+    if text not in {"void", "replace"}:
+        raise ValueError(f"must be void or replace, not {shown(text)}")
+    return text
+
+
 Currency = Annotated[str, BeforeValidator(_currency)]
+NamedCurrency = Annotated[str, BeforeValidator(_named_currency)]
 
 
 class Account(Record):
@@ -181,9 +203,50 @@ class Credit(Record):
         return self
 
 
+class Correction(Record):
+    """What a person says of a usage record: it does not count, or with another quantity."""
+
+    correction_id: Text
+    record_id: Text
+    action: Annotated[str, BeforeValidator(_action)]
+    quantity: Annotated[Decimal | None, optional_decimal(38, 16)]
+    reason: Text
+    requested_by: Text
+    requested_at: Time
+
+    @model_validator(mode="after")
+    def _quantity_fits_the_action(self) -> Correction:
+        if self.action == "replace" and self.quantity is None:
+            raise ValueError("quantity is missing; action replace says what to count instead")
+        if self.action == "void" and self.quantity is not None:
+            raise ValueError("quantity must be empty when action is void")
+        return self
+
+
+class ExchangeRate(Record):
+    """What one unit of a currency was worth in another on a day."""
+
+    rate_date: Annotated[date, BeforeValidator(_date)]
+    from_currency: NamedCurrency
+    to_currency: NamedCurrency
+    rate: Annotated[Decimal, decimal(38, 18)]
+
+    @model_validator(mode="after")
+    def _between_two_currencies(self) -> ExchangeRate:
+        if self.rate <= 0:
+            raise ValueError(f"rate must be above 0: {self.rate.normalize():f}")
+        if self.from_currency == self.to_currency:
+            raise ValueError(f"from_currency and to_currency are both {self.from_currency}")
+        return self
+
+
 @dataclass(frozen=True)
 class ReferenceFile:
-    """One reference file: its table, model, columns, identity and time of knowledge."""
+    """One reference file: its table, model, columns, identity and time of knowledge.
+
+    `known_at` is a column with a time, or a date that means its first instant in UTC. Records that
+    agree in the columns `same` must agree in the columns `then_same` too.
+    """
 
     file: str
     table: str
@@ -191,6 +254,8 @@ class ReferenceFile:
     columns: Mapping[str, pa.DataType]
     identity: tuple[str, ...]
     known_at: str | None
+    same: tuple[str, ...] = ()
+    then_same: tuple[str, ...] = ()
     check: Callable[[str, Sequence[Mapping[str, Any]]], None] | None = None
 
 
@@ -199,12 +264,14 @@ def load_reference(
 ) -> Loaded:
     """Append the good records of a reference file, inside the caller's transaction.
 
-    A second record with the same identity is quarantined. Raises Unreadable for a file without
-    the columns, and UsageError when records contradict each other so that nothing can be billed.
+    A second record with the same identity is quarantined, and so is one that contradicts an
+    earlier one. Raises Unreadable for a file without the columns, and UsageError when records
+    contradict each other so that nothing can be billed.
     """
     loaded = Loaded()
     rows: list[dict[str, Any]] = []
     first_seen: dict[tuple[Any, ...], int] = {}
+    agreed: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for batch in csv_batches(path):
         loaded.bad += batch.bad
         _require_columns(reference, batch.rows.column_names)
@@ -216,11 +283,14 @@ def load_reference(
                 if key in first_seen:
                     names = ", ".join(reference.identity)
                     raise ValueError(f"{names} repeats record {first_seen[key]}")
+                _refuse_contradiction(reference, row, agreed)
             except ValueError as error:
                 loaded.bad.append(BadRecord(number, str(error), raw))
                 continue
             first_seen[key] = number
             rows.append(row | {"load_seq": load_seq, "record_number": number, "raw": raw})
+            if reference.same:
+                agreed.setdefault(tuple(row[column] for column in reference.same), rows[-1])
     if reference.check is not None:
         reference.check(str(path), rows)
     insert_rows(con, reference.table, reference.columns, rows)
@@ -229,9 +299,25 @@ def load_reference(
     return loaded
 
 
+def _refuse_contradiction(
+    reference: ReferenceFile,
+    row: Mapping[str, Any],
+    agreed: Mapping[tuple[Any, ...], Mapping[str, Any]],
+) -> None:
+    other = agreed.get(tuple(row[column] for column in reference.same))
+    if other is None:
+        return
+    for column in reference.then_same:
+        if row[column] != other[column]:
+            raise ValueError(
+                f"{column} contradicts record {other['record_number']}, which has the same"
+                f" {' and '.join(reference.same)}"
+            )
+
+
 def _require_columns(reference: ReferenceFile, names: Sequence[str]) -> None:
     for name, field in reference.model.model_fields.items():
-        needed = field.annotation in (str, datetime, Decimal) and name not in _DEFAULTED
+        needed = field.annotation in (str, date, datetime, Decimal) and name not in _DEFAULTED
         if needed and name not in names:
             raise Unreadable(f"the header has no column {name}")
 
@@ -248,7 +334,10 @@ def _read(reference: ReferenceFile, record: Mapping[str, str]) -> dict[str, Any]
         raise ValueError(one_reason(error)) from error
     if "priority" in row and row["priority"] is None:
         row["priority"] = DEFAULT_PRIORITY
-    return row | {"known_at": row[reference.known_at] if reference.known_at else None}
+    known_at = row[reference.known_at] if reference.known_at else None
+    if isinstance(known_at, date) and not isinstance(known_at, datetime):
+        known_at = datetime(known_at.year, known_at.month, known_at.day, tzinfo=UTC)
+    return row | {"known_at": known_at}
 
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -333,5 +422,37 @@ REFERENCE_FILES: dict[str, ReferenceFile] = {
         },
         identity=("credit_id",),
         known_at="effective_at",
+    ),
+    "corrections": ReferenceFile(
+        file="corrections.csv",
+        table="raw.corrections",
+        model=Correction,
+        columns={
+            "correction_id": pa.string(),
+            "record_id": pa.string(),
+            "action": pa.string(),
+            "quantity": pa.decimal128(38, 16),
+            "reason": pa.string(),
+            "requested_by": pa.string(),
+            "requested_at": TIMESTAMP,
+        },
+        identity=("correction_id",),
+        known_at="requested_at",
+        # The latest correction of a record is in force: two of one instant must say the same.
+        same=("record_id", "requested_at"),
+        then_same=("action", "quantity"),
+    ),
+    "exchange_rates": ReferenceFile(
+        file="exchange_rates.csv",
+        table="raw.exchange_rates",
+        model=ExchangeRate,
+        columns={
+            "rate_date": pa.date32(),
+            "from_currency": pa.string(),
+            "to_currency": pa.string(),
+            "rate": pa.decimal128(38, 18),
+        },
+        identity=("rate_date", "from_currency", "to_currency"),
+        known_at="rate_date",
     ),
 }

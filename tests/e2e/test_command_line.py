@@ -181,13 +181,59 @@ def test_a_failing_check_stops_the_run_and_keeps_the_marts(here: Path, command: 
         command("push", "--period", "2026-08"),
     ):
         assert refused.returncode == 1
-        assert "e2b_event_id_means_one_event" in refused.stderr
+        assert "check e2b_event_id_means_one_event in raw.e2b_events failed" in refused.stderr
+        assert f"{bad.name} record 1, e2b/{bad.name} record 2" in refused.stderr
         assert refused.stderr.count("\n") == 1
     assert not (here / "home" / "ledger.sqlite").exists()
     status = json.loads(command("status", "--json").stdout)
-    assert [check["check_name"] for check in status["failing_checks"]] == [
-        "e2b_event_id_means_one_event"
-    ]
+    (failing,) = status["failing_checks"]
+    assert failing["check_name"] == "e2b_event_id_means_one_event"
+    assert failing["first_rows"] == [f"e2b/{bad.name} record 1", f"e2b/{bad.name} record 2"]
+    page = (here / "home" / "reports" / "quality.html").read_text()
+    assert "1 blocking check fails." in page
+    assert f"e2b/{bad.name}" in page
+    assert "sbx8" in page, "the failing record itself"
+
+
+def test_a_failing_test_of_the_models_refuses_approval_and_names_the_row(
+    here: Path, command: Command
+) -> None:
+    """A subscription of an account that does not exist, then corrected; and a bad record."""
+    subscriptions = here / "landing" / "subscriptions.csv"
+    good = subscriptions.read_text()
+    subscriptions.write_text(good + "sub_bad,nobody,pro,2026-08-01T00:00:00Z,,,,true\n")
+    (here / "landing" / "quantities" / "bad.csv").write_text(
+        "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
+        "q9,acct_two,api_requests,many,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
+    )
+    stopped = command("run")
+    assert stopped.returncode == 1
+    refused = command("approve", "--period", "2026-08", "--by", "Ann")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "cannot approve: check relationships_stg_accounts__subscriptions" in refused.stderr
+    assert "in stg_accounts__subscriptions failed: 1 failing rows; first: " in refused.stderr
+    assert '"subscription_id": "sub_bad"' in refused.stderr
+    page = (here / "home" / "reports" / "quality.html").read_text()
+    assert "Expected: every account_id is in stg_accounts__accounts" in page
+    assert "sub_bad" in page
+
+    status = command("status").stdout
+    assert "Waiting in quarantine: 1 records\n  quantities: 1\n" in status
+    reason = "quantity must be a decimal number, not 'many'"
+    assert f"    1 x {reason}; first: quantities/bad.csv record 1\n" in status
+    assert "Failing checks: 1, of which 1 block; nothing is published, approved or" in status
+    assert "  blocking: check relationships_stg_accounts__subscriptions" in status
+
+    subscriptions.write_text(good)
+    (here / "landing" / "quantities" / "bad.csv").unlink()
+    settled = command("run")
+    assert settled.returncode == 0, settled.stderr
+    page = (here / "home" / "reports" / "quality.html").read_text()
+    assert "Every check passes and every record was read." in page
+    assert "1 more record was in files that have been replaced or taken away since." in page
+    approved = command("approve", "--period", "2026-08", "--by", "Ann")
+    assert approved.returncode == 0, approved.stderr
 
 
 def test_a_reader_holds_the_marts_through_a_whole_run(here: Path, command: Command) -> None:

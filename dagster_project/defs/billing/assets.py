@@ -12,7 +12,14 @@ from dagster_project.defs.constants import OWNERS
 from dagster_project.defs.reports.assets import PUBLISHED_MARTS, publication_metadata
 from dagster_project.defs.resources import Home
 from dagster_project.defs.transform.assets import events
-from dagster_project.lib import billing, check_results, pipeline, progress, run_report
+from dagster_project.lib import (
+    billing,
+    check_results,
+    pipeline,
+    progress,
+    quality_report,
+    run_report,
+)
 from dagster_project.lib.owner_tags import tag_owning_process
 from dagster_project.lib.pools import WAREHOUSE_POOL
 from dagster_project.lib.pushing import combine_results, push_periods
@@ -178,6 +185,7 @@ def _refresh(context: dg.AssetExecutionContext, settings: Settings) -> None:
     if built.outcome is not None:
         _log_events(context, events(built.outcome))
     if publication is None:
+        quality_report.write(settings, run_id=context.run_id)
         raise CheckFailed(pipeline.stop_message(built.stopping))
     context.log_event(
         dg.AssetMaterialization(PUBLISHED_MARTS, metadata=publication_metadata(publication))

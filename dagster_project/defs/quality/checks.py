@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.defs.resources import Home
-from dagster_project.lib import pipeline, progress, raw_checks
+from dagster_project.lib import pipeline, progress, quality_report, raw_checks
 from dagster_project.lib.check_results import CheckResult
 from dagster_project.lib.pools import WAREHOUSE_POOL
 from ingest.errors import CheckFailed
@@ -35,6 +35,8 @@ def raw_expectations(
     stopping = [result for result in results if result.stops]
     if stopping:
         progress.current().fail(CheckFailed(pipeline.stop_message(stopping)))
+        # Nothing after this check runs: the page that says why is written here.
+        quality_report.write(home.settings(), run_id=context.run.run_id)
     by_name = {result.check_name: result for result in results}
     for name, asset in raw_checks.ASSET_OF_CHECK.items():
         # A source that was never loaded meets every expectation.

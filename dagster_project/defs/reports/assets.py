@@ -8,6 +8,7 @@ from dagster_project.defs.constants import OWNERS
 from dagster_project.defs.resources import Home
 from dagster_project.defs.transform.assets import mart_keys
 from dagster_project.lib import pipeline, progress, run_report
+from dagster_project.lib.paths import HomeLayout
 from dagster_project.lib.pools import WAREHOUSE_POOL
 from reports.publish import Publication
 
@@ -55,18 +56,20 @@ def publication_metadata(published: Publication) -> dict[str, object]:
     deps=[PUBLISHED_MARTS],
     group_name="reports",
     owners=OWNERS,
-    kinds={"python", "json"},
+    kinds={"python", "json", "html"},
     tags={"layer": "report"},
     pool=WAREHOUSE_POOL,
 )
 def run_summary(context: dg.AssetExecutionContext, home: Home) -> dg.MaterializeResult:
-    """What the run found, as data and as text; one file of each, replaced every run."""
+    """What the run found, as data, as text and as the quality page; replaced every run."""
     with progress.current().noting_failure():
-        written = run_report.write(home.settings(), run_id=context.run_id)
+        settings = home.settings()
+        written = run_report.write(settings, run_id=context.run_id)
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(written.path)),
             "sha256": written.sha256,
+            "quality_page": dg.MetadataValue.path(str(HomeLayout(settings.home).quality)),
             "summary": dg.MetadataValue.md(f"```\n{written.text}\n```"),
         }
     )

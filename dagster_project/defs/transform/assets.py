@@ -10,7 +10,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from dagster_project.defs.resources import Home
 from dagster_project.defs.transform.translator import MeterhouseTranslator
-from dagster_project.lib import pipeline, progress
+from dagster_project.lib import pipeline, progress, quality_report
 from dagster_project.lib.dbt_build import DbtOutcome, NodeResult
 from dagster_project.lib.dbt_project import read_manifest
 from dagster_project.lib.pools import WAREHOUSE_POOL
@@ -44,6 +44,8 @@ def dbt_models(context: dg.AssetExecutionContext, home: Home) -> Iterator[Any]:
     if built.stopping:
         error = CheckFailed(pipeline.stop_message(built.stopping))
         progress.current().fail(error)
+        # Nothing after the models runs: the page that says why is written here.
+        quality_report.write(home.settings(), run_id=context.run_id)
         raise dg.Failure(str(error), allow_retries=False)
 
 

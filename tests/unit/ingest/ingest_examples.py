@@ -112,6 +112,23 @@ QUANTITY: dict[str, Any] = {
     "ended_at": "2026-08-02T00:00:00Z",
 }
 
+FOCUS_COST: dict[str, Any] = {
+    "ProviderName": "Fly.io",
+    "BillingAccountId": "org-1",
+    "SubAccountId": "team-1",
+    "ChargePeriodStart": "2026-08-01T00:00:00Z",
+    "ChargePeriodEnd": "2026-08-02T00:00:00Z",
+    "ChargeCategory": "Usage",
+    "ResourceId": "vm-1",
+    "SkuId": "shared-cpu-1x",
+    "ConsumedQuantity": "24",
+    "ConsumedUnit": "Hours",
+    "BilledCost": "0.0648",
+    "EffectiveCost": "0.0648",
+    "ListCost": "0.081",
+    "BillingCurrency": "USD",
+}
+
 
 def camel(event: dict[str, Any]) -> dict[str, Any]:
     """The event in camelCase; the keys inside of its data stay as they are."""

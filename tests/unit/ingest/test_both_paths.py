@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_examples import (
+    FOCUS_COST,
     GAUGE,
     INTERVAL,
     PAUSED,
@@ -78,6 +79,34 @@ ANYTHING = st.one_of(
     TIMES,
     st.lists(st.integers(), max_size=2),
     st.dictionaries(TEXTS, TEXTS, max_size=2),
+)
+
+SIGNED = st.one_of(
+    NUMBERS,
+    st.decimals(-(10**20), 10**20, places=20).map(lambda number: f"{number:f}"),
+    st.floats(),
+    st.sampled_from(["-1.5", "--1", "-+1", "-", "1e-7", "-1e-400", "-0.0000000000000000001"]),
+)
+OBJECTS = st.one_of(
+    ANYTHING,
+    st.dictionaries(TEXTS, ANYTHING, max_size=3),
+    st.sampled_from(
+        [
+            '{"a":"b"}',
+            '{ "a" : 1 , "b" : null }',
+            '{"a":1,"a":2}',
+            '{"a":{"b":1}}',
+            '{"a":[1]}',
+            '{"a":"{"}',
+            "{}",
+            "{",
+            "[]",
+            '{"a":NaN}',
+            '{"a":1} ',
+            '{"a":01}',
+            '{"a":"\\u0000"}',
+        ]
+    ),
 )
 
 
@@ -158,6 +187,23 @@ FLAT = {
             "ended_at": TIMES,
             "region": TEXTS,
             "tier": NUMBERS,
+        },
+    ),
+    "focus": changed(
+        FOCUS_COST,
+        {
+            "ServiceProviderName": TEXTS,
+            "ChargePeriodStart": TIMES,
+            "ChargePeriodEnd": TIMES,
+            "BillingPeriodStart": TIMES,
+            "ChargeCategory": st.sampled_from(["Usage", "Tax", "usage", ""]),
+            "ChargeClass": st.sampled_from(["Correction", "correction", "", None]),
+            "BillingCurrency": st.sampled_from(["eur", "EURO", "é12"]),
+            "BilledCost": SIGNED,
+            "ConsumedQuantity": SIGNED,
+            "ListCost": SIGNED,
+            "Tags": OBJECTS,
+            "SkuPriceDetails": OBJECTS,
         },
     ),
 }
@@ -287,6 +333,7 @@ def test_csv(source: str, tmp_path: Path) -> None:
                 "daytona/usage_periods": USAGE_PERIOD,
                 "daytona/usage_polls": USAGE_POLL,
                 "gauges": GAUGE,
+                "focus": FOCUS_COST | {"Tags": None, "ChargeClass": None},
             }.get(source, SCALE_EVENT)
             header = sorted({*names, *(set().union(*drawn) & {"size", "unknown key", "region"})})
             path = tmp_path / "a.csv"
@@ -316,6 +363,7 @@ def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
             without(USAGE_PERIOD, "sandboxId", "disk") | {"workspaceId": "w", "storage": 2.0},
         ],
         "intervals": [INTERVAL, INTERVAL | {"vcpu": 0.25}],
+        "focus": [FOCUS_COST, FOCUS_COST | {"ChargeClass": "Correction", "BilledCost": 1.5}],
         "quantities": [QUANTITY, QUANTITY | {"region": "us", "size": 5, "quantity": 0.1}],
     }
 

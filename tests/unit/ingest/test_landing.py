@@ -105,8 +105,6 @@ def test_what_nothing_reads_is_told(zone: Zone) -> None:
         zone.write(name, "x")
     promised = [
         "cloudevents/a.json",
-        "corrections.csv",
-        "exchange_rates.csv",
     ]
     for name in promised:
         zone.write(name, "x")

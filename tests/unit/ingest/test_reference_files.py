@@ -1,8 +1,8 @@
-"""Accounts, links, subscriptions and credits: defaults, reasons, and what stops everything."""
+"""The reference files: defaults, reasons, and what stops everything."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -168,3 +168,125 @@ def test_a_reference_file_without_its_columns_is_quarantined_whole(zone: Zone, n
     (bad,) = zone.rows("from ops.quarantine")
     assert bad["record_number"] is None
     assert bad["reason"].startswith("the header has no column ")
+
+
+CORRECTIONS = "correction_id,record_id,action,quantity,reason,requested_by,requested_at\n"
+
+
+def test_corrections(zone: Zone) -> None:
+    zone.write(
+        "corrections.csv",
+        CORRECTIONS
+        + "c1,q1,void,,counted twice,Ada,2026-08-05T10:00:00Z\n"
+        + "c2,q1,replace,2.5,a half was right,Ada,2026-08-06T12:00:00+02:00\n"
+        + "c3,q2,replace,0,none at all,Ben,2026-08-05T10:00:00Z\n"
+        + "c4,q3,replace,,no quantity,Ben,2026-08-05T10:00:00Z\n"
+        + "c5,q3,void,1,a quantity,Ben,2026-08-05T10:00:00Z\n"
+        + "c6,q3,delete,,,Ben,2026-08-05T10:00:00Z\n"
+        + "c7,q3,void,,,Ben,2026-08-05T10:00:00Z\n"
+        + "c8,q3,void,,no name,,2026-08-05T10:00:00Z\n"
+        + "c9,q3,void,,no zone,Ben,2026-08-05T10:00:00\n"
+        + "c10,q3,replace,-1,negative,Ben,2026-08-05T10:00:00Z\n"
+        + "c11,q3,replace,1.00000000000000001,too fine,Ben,2026-08-05T10:00:00Z\n"
+        + "c1,q9,void,,the same id,Ben,2026-08-05T10:00:00Z\n"
+        + ",q9,void,,no id,Ben,2026-08-05T10:00:00Z\n",
+    )
+    zone.load()
+    found = zone.rows(
+        "select * exclude (load_seq, record_number, raw) from raw.corrections order by 2"
+    )
+    at = datetime(2026, 8, 5, 10, tzinfo=UTC)
+    next_day = datetime(2026, 8, 6, 10, tzinfo=UTC)
+    assert [tuple(row.values()) for row in found] == [
+        (at, "c1", "q1", "void", None, "counted twice", "Ada", at),
+        (next_day, "c2", "q1", "replace", Decimal("2.5"), "a half was right", "Ada", next_day),
+        (at, "c3", "q2", "replace", Decimal(0), "none at all", "Ben", at),
+    ]
+    assert zone.reasons() == [
+        "quantity is missing; action replace says what to count instead",
+        "quantity must be empty when action is void",
+        "action must be void or replace, not 'delete'",
+        "reason is missing",
+        "requested_by is missing",
+        "requested_at has no time zone: '2026-08-05T10:00:00'; write it like 2026-08-01T00:00:00Z",
+        "quantity must not be negative: '-1'",
+        "quantity has more than 16 decimal places: '1.00000000000000001'",
+        "correction_id repeats record 1",
+        "correction_id is missing",
+    ]
+
+
+def test_two_corrections_of_one_record_and_instant_must_say_the_same(zone: Zone) -> None:
+    zone.write(
+        "corrections.csv",
+        CORRECTIONS
+        + "c1,q1,replace,2,first,Ada,2026-08-05T10:00:00Z\n"
+        + "c2,q1,replace,2.0,the same in other words,Ben,2026-08-05T12:00:00+02:00\n"
+        + "c3,q1,replace,3,another quantity,Ada,2026-08-05T10:00:00Z\n"
+        + "c4,q1,void,,another action,Ada,2026-08-05T10:00:00Z\n"
+        + "c5,q2,void,,another record,Ada,2026-08-05T10:00:00Z\n"
+        + "c6,q1,void,,another instant,Ada,2026-08-05T10:00:00.000001Z\n",
+    )
+    zone.load()
+    found = zone.rows("select correction_id from raw.corrections order by 1")
+    assert [row["correction_id"] for row in found] == ["c1", "c2", "c5", "c6"]
+    assert zone.reasons() == [
+        "quantity contradicts record 1, which has the same record_id and requested_at",
+        "action contradicts record 1, which has the same record_id and requested_at",
+    ]
+
+
+def test_exchange_rates(zone: Zone) -> None:
+    zone.write(
+        "exchange_rates.csv",
+        "rate_date,from_currency,to_currency,rate\n"
+        + "2026-08-01,EUR,usd,1.083500000000000001\n"
+        + "2026-08-01,usd,eur,0.92\n"
+        + "2026-08-02,eur,usd,1\n"
+        + "2026-08-01,eur,USD,1.09\n"
+        + "2026-08-03,eur,usd,0\n"
+        + "2026-08-03,eur,usd,-1\n"
+        + "2026-08-03,eur,eur,1\n"
+        + "2026-08-03,euro,usd,1\n"
+        + "2026-08-03,,usd,1\n"
+        + "2026-08-03,eur,usd,\n"
+        + "2026-02-30,eur,usd,1\n"
+        + "03/08/2026,eur,usd,1\n"
+        + "2026-08-03,eur,usd,1.0000000000000000001\n",
+    )
+    zone.load()
+    found = zone.rows("select * exclude (load_seq, raw) from raw.exchange_rates order by 1")
+    first = datetime(2026, 8, 1, tzinfo=UTC)
+    second = datetime(2026, 8, 2, tzinfo=UTC)
+    assert [tuple(row.values()) for row in found] == [
+        (1, first, date(2026, 8, 1), "eur", "usd", Decimal("1.083500000000000001")),
+        (2, first, date(2026, 8, 1), "usd", "eur", Decimal("0.92")),
+        (3, second, date(2026, 8, 2), "eur", "usd", Decimal(1)),
+    ]
+    assert zone.reasons() == [
+        "rate_date, from_currency, to_currency repeats record 1",
+        "rate must be above 0: 0",
+        "rate must not be negative: '-1'",
+        "from_currency and to_currency are both eur",
+        "from_currency must be three letters, not 'euro'",
+        "from_currency is missing",
+        "rate is missing",
+        "rate_date is not a date: '2026-02-30'",
+        "rate_date must be a date like 2026-08-01, not '03/08/2026'",
+        "rate has more than 18 decimal places: '1.0000000000000000001'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "header", "missing"),
+    [
+        ("corrections.csv", "correction_id,record_id,action,reason,requested_by", "requested_at"),
+        ("exchange_rates.csv", "from_currency,to_currency,rate", "rate_date"),
+    ],
+)
+def test_a_file_without_a_column_is_quarantined_whole(
+    zone: Zone, file: str, header: str, missing: str
+) -> None:
+    zone.write(file, header + "\n" + ",".join("x" * (header.count(",") + 1)) + "\n")
+    zone.load()
+    assert zone.reasons() == [f"the header has no column {missing}"]

@@ -95,6 +95,7 @@ def test_results_of_models_and_tests(outcome: DbtOutcome) -> None:
     failed = nodes["assert_no_two"]
     assert (failed.status, failed.failures, failed.stops_the_build) == ("fail", 1, True)
     assert failed.tested_model == "first"
+    assert "where a = 2" in failed.failing_sql
     assert nodes["second"].status == "skipped"
     assert [node.name for node in outcome.stopping] == ["assert_no_two"]
     assert outcome.error is None

@@ -75,7 +75,7 @@ def test_what_failed_is_validated_again(settings: Settings, validator: Validator
         results = raw_checks.validate_new(settings, run_id=run_id)
         (failed,) = [result for result in results if not result.passed]
         assert failed.stops
-        assert "e2b/a.jsonl record 7" in failed.detail
+        assert failed.describe().endswith("; first: e2b/a.jsonl record 7")
     assert validator.asked == [([1], ["e2b"])] * 2
 
 

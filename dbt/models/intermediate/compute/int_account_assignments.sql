@@ -21,6 +21,8 @@ account_references as (
         select account_reference from {{ ref('stg_daytona__usage_steps') }}
         union
         select account_reference from {{ ref('stg_storage__points') }}
+        union
+        select account_reference from {{ ref('int_provider_costs') }}
     ) as every_reference
 ),
 

@@ -146,7 +146,8 @@ storage_rows as (
     group by all
 ),
 
--- Files that say who and at what price, not how much: current, or replaced by a newer file.
+-- Files that say who, at what price and what it cost us, not how much was used: current, or replaced by a
+-- newer file.
 reference_rows as (
     select
         load_seq,
@@ -158,6 +159,14 @@ reference_rows as (
         and load_seq not in (select load_seq from quantity_rows)
         and load_seq not in (select load_seq from poll_rows)
         and load_seq not in (select load_seq from storage_rows)
+),
+
+-- Of a current one, rows that become known later move from not_billable to pending.
+reference_pending as (
+    select pending.load_seq, pending.row_count
+    from {{ ref('stg_landing__pending_rows') }} as pending
+    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    where loads.is_current
 ),
 
 quarantined as (
@@ -183,6 +192,10 @@ counted as (
     select load_seq, disposition, row_count from storage_rows
     union all
     select load_seq, disposition, row_count from reference_rows
+    union all
+    select load_seq, 'pending', row_count from reference_pending
+    union all
+    select load_seq, 'not_billable', -row_count from reference_pending
     union all
     select load_seq, disposition, row_count from quarantined
 )
