@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -26,6 +27,8 @@ import zstandard
 from ingest.quarantine import BadRecord, Unreadable
 
 BLOCK_BYTES = 8 * 1024 * 1024
+# A first line longer than this is taken for a document without lines.
+HEAD_BYTES = 64 * 1024 * 1024
 # Lines are cut from smaller blocks: memory of this size is handed out again, not asked for anew.
 LINES_BYTES = 4 * 1024 * 1024
 TABLE_ROWS = 25_000
@@ -128,7 +131,7 @@ def json_batches(path: Path) -> Iterator[JsonBatch]:
     Unreadable when the file cannot be decompressed.
     """
     with closing(open_plain(path)) as stream:
-        head = _read_block(stream).removeprefix(b"\xef\xbb\xbf")
+        head = _head(stream).removeprefix(b"\xef\xbb\xbf")
         if _begins_with_a_whole_line(head):
             yield from _line_batches(head, stream)
             return
@@ -147,6 +150,15 @@ def json_batches(path: Path) -> Iterator[JsonBatch]:
         yield from _line_batches(content, io.BytesIO())
     else:
         yield documents
+
+
+def _head(stream: IO[bytes]) -> bytes:
+    """The first block, and more until a line ends in it, for what may be a very long line."""
+    head = block = _read_block(stream)
+    while block and b"\n" not in block and len(head) < HEAD_BYTES:
+        block = _read_block(stream)
+        head += block
+    return head
 
 
 def _begins_with_a_whole_line(head: bytes) -> bool:
@@ -354,10 +366,14 @@ def csv_batches(path: Path) -> Iterator[TableBatch]:
         yield TableBatch(_text_table(header, columns), bad)
 
 
+# As decoding with surrogateescape keeps them.
+_BYTES_THAT_ARE_NO_TEXT = re.compile("[\udc80-\udcff]")
+
+
 def _row_problem(row: list[str], raw: str, width: int) -> str | None:
     if "\0" in raw:
         return "record holds a NUL character"
-    if any("\udc80" <= character <= "\udcff" for character in raw):
+    if not raw.isascii() and _BYTES_THAT_ARE_NO_TEXT.search(raw):
         return "record is not valid UTF-8"
     if len(row) != width:
         return f"record has {len(row)} columns, the header has {width}"

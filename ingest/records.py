@@ -37,8 +37,10 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 # Planning the vectorised path costs more than reading this many records one by one.
 FEW = 250
-# Fewer records than this in one piece cost the database more than the records do.
+# Fewer records than this in one piece cost the database more than the records do; but no piece
+# is made larger than so many bytes.
 PIECE = 4096
+PIECE_BYTES = 8 * 1024 * 1024
 # How far the reading of a long file is, is told each time that it has read so many records.
 TELL_EVERY = 100_000
 
@@ -185,7 +187,8 @@ class _Reading:
     """Files read as one stream of tables whose record numbers say the file too (see `_keyed`).
 
     Counts the records by load, and keeps what was bad before anyone looked into it. An unreadable
-    file ends where it breaks, and is noted.
+    file ends where it breaks, and is noted. `done` says how many records, and up to which number,
+    were read carefully before there were many.
     """
 
     into: _Into
@@ -195,6 +198,8 @@ class _Reading:
     counts: Counter[int] = field(default_factory=Counter)
     bad: dict[int, list[BadRecord]] = field(default_factory=dict)
     unreadable: dict[int, Unreadable] = field(default_factory=dict)
+    done: int = 0
+    done_up_to: int = -1
     stopped_by: Exception | None = None
 
     def tables(self) -> Iterator[pa.Table]:
@@ -248,14 +253,15 @@ _LOWER_HALF = 2**32 - 1
 def in_pieces(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The tables, small ones put together, each as one batch."""
     waiting: list[pa.Table] = []
-    records = 0
+    records = size = 0
     for table in tables:
         if table.num_rows:
             waiting.append(table)
             records += table.num_rows
-        if records >= PIECE:
+            size += table.nbytes
+        if records >= PIECE or size >= PIECE_BYTES:
             yield pa.concat_tables(waiting).combine_chunks()
-            waiting, records = [], 0
+            waiting, records, size = [], 0, 0
     if waiting:
         yield pa.concat_tables(waiting).combine_chunks()
 
@@ -265,19 +271,31 @@ def in_pieces(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def _load_together(into: _Into, reading: _Reading) -> dict[int, Loaded | Unreadable]:
     tables = reading.tables()
+    rejected: dict[int, list[BadRecord]] = {}
     first: list[pa.Table] = []
-    records = 0
     for table in tables:
         first.append(table)
-        records += table.num_rows
-        if records > FEW:
-            rejected = _load_many(into, reading, first[0].schema, chain(first, tables))
+        if sum(each.num_rows for each in first) > FEW:
+            _load_many(into, reading, chain(first, tables), rejected)
             break
+        if sum(each.nbytes for each in first) > PIECE_BYTES:
+            _insert_all_carefully(into, reading, first, rejected)
+            first = []
     else:
-        rejected = {}
-        for table in in_pieces(first):
-            _insert_carefully(into, table, rejected)
+        _insert_all_carefully(into, reading, first, rejected)
     return {file.load_seq: _came_of(into, reading, rejected, file) for file in reading.files}
+
+
+def _insert_all_carefully(
+    into: _Into,
+    reading: _Reading,
+    tables: Iterable[pa.Table],
+    rejected: dict[int, list[BadRecord]],
+) -> None:
+    for table in in_pieces(tables):
+        _insert_carefully(into, table, rejected)
+        reading.done += table.num_rows
+        reading.done_up_to = pc.max(table[into.number]).as_py()
 
 
 def _came_of(
@@ -293,10 +311,15 @@ def _came_of(
 
 
 def _load_many(
-    into: _Into, reading: _Reading, schema: pa.Schema, tables: Iterable[pa.Table]
-) -> dict[int, list[BadRecord]]:
-    """Insert what the database can type, then the rest record by record; returns the rejected."""
+    into: _Into,
+    reading: _Reading,
+    tables: Iterator[pa.Table],
+    rejected: dict[int, list[BadRecord]],
+) -> None:
+    """Insert what the database can type, then the rest record by record."""
     inserted = 0
+    head = next(tables)
+    schema, tables = head.schema, chain([head], tables)
     if ("table" if into.origin.is_table else "json") in into.source.reads_once:
         batches = pa.RecordBatchReader.from_batches(schema, reading.stream(tables))
         try:
@@ -308,18 +331,16 @@ def _load_many(
         for table in in_pieces(tables):
             with fed(into.con, "batch", table):
                 inserted += _insert_canonical(into, schema)
-    rejected: dict[int, list[BadRecord]] = {}
-    left = reading.counts.total() - inserted
+    left = reading.counts.total() - reading.done - inserted
     if left:
         # Only now it is known which records are odd: they are read again, not all held until here.
         again = _Reading(into, reading.pieces, _files_with_odd(into, reading))
         for table in in_pieces(again.tables()):
-            odd = _not_inserted(into, table)
+            odd = _not_inserted(into, table, reading.done_up_to)
             _insert_carefully(into, odd, rejected)
             left -= odd.num_rows
         if left:
             raise ChangedWhileRead
-    return rejected
 
 
 def _insert_canonical(into: _Into, schema: pa.Schema) -> int:
@@ -355,8 +376,8 @@ def _files_with_odd(into: _Into, reading: _Reading) -> list[NewFile]:
     ]
 
 
-def _not_inserted(into: _Into, table: pa.Table) -> pa.Table:
-    """The rows of a piece that are not in the raw table."""
+def _not_inserted(into: _Into, table: pa.Table, after: int) -> pa.Table:
+    """The rows of a piece, with numbers after some number, that are not in the raw table."""
     span = pc.min_max(table[into.number]).as_py()
     low, high = span["min"], span["max"]
     one_load = low >> 32 == high >> 32
@@ -370,6 +391,7 @@ def _not_inserted(into: _Into, table: pa.Table) -> pa.Table:
                 from {into.source.table}
                 where load_seq between {low >> 32} and {high >> 32} {numbers if one_load else ""}
             ) on inserted = {into.number}
+            where {into.number} > {after}
             """
         ).to_arrow_table()
     if not left.num_rows:

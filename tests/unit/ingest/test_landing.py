@@ -244,6 +244,23 @@ def test_lines_across_blocks_keep_their_numbers(
     assert len(found) == 39
 
 
+def test_long_lines_before_many_short_ones(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read carefully before there were many records is neither lost nor told twice."""
+    monkeypatch.setattr("ingest.reading.BLOCK_BYTES", 6000)
+    monkeypatch.setattr("ingest.reading.LINES_BYTES", 3000)
+    monkeypatch.setattr("ingest.records.PIECE_BYTES", 10_000)
+    monkeypatch.setattr("ingest.records.FEW", 20)
+    long = [event(f"e{n}") | {"build": "x" * 5000} for n in (1, 2, 3)]
+    short = ["bad" if n % 9 == 0 else event(f"e{n}") for n in range(5, 100)]
+    zone.lines("e2b/a.jsonl", *long, "bad " + "y" * 5000, *short)
+    zone.load()
+    found = zone.rows("select record_number, event_id from raw.e2b_events order by 1")
+    assert [row["event_id"] for row in found] == [f"e{row['record_number']}" for row in found]
+    bad = [row["record_number"] for row in zone.rows("from ops.quarantine order by record_number")]
+    assert bad == [4, *range(9, 100, 9)]
+    assert len(found) == 99 - len(bad)
+
+
 @pytest.mark.usefixtures("both_paths")
 def test_of_a_group_of_files_each_keeps_its_own_records(zone: Zone) -> None:
     zone.lines("e2b/a.jsonl", event("a1"), "bad", event("a3"))
