@@ -9,7 +9,8 @@ the batches in which files arrived.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,14 @@ import pyarrow as pa
 from ingest.errors import UsageError
 from ingest.quarantine import BadRecord, Unreadable, write_quarantine
 from ingest.reading import content_sha256, family_of
-from ingest.records import Loaded, RecordSource, load_records
+from ingest.records import (
+    TIMESTAMP,
+    ChangedWhileRead,
+    Loaded,
+    NewFile,
+    RecordSource,
+    load_files,
+)
 from ingest.schema import PRICEBOOK_TABLES
 from ingest.settings import Settings
 from ingest.sources.accounts import REFERENCE_FILES, load_reference
@@ -32,6 +40,7 @@ from ingest.sources.generic import INTERVALS, QUANTITIES
 from ingest.sources.opencomputer import SCALE_EVENTS
 from ingest.sources.storage import joined_inventories, load_inventory, load_listings
 from ingest.sources.stripe import OBJECTS, load_stripe
+from ingest.warehouse import fed, registered
 
 RECORD_SOURCES: dict[str, RecordSource] = {
     "e2b": EVENTS,
@@ -51,6 +60,10 @@ REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
 
 # Promised folders and files that no source reads yet: told in the summary, never passed over.
 NOT_READ_YET = ("cloudevents/",)
+
+# Small files load together, as many as this: what a transaction costs is theirs together then.
+GROUP_FILES = 1000
+GROUP_BYTES = 16 * 1024 * 1024
 
 Progress = Callable[[str], None]
 
@@ -157,8 +170,9 @@ def load_landing(
 ) -> LoadSummary:
     """Load whatever is new in the landing zone; running it again changes nothing.
 
-    One transaction a file: a crash leaves whole files or nothing of them. `progress` is told one
-    line a loaded file. Raises UsageError when the landing zone is missing, or when reference files
+    One transaction a file, or a group of small ones: a crash leaves whole files or nothing of
+    them. `progress` is told one line a loaded file, and how far the reading of a long one is.
+    Raises UsageError when the landing zone is missing, or when reference files
     contradict themselves so that nothing could be billed; what was loaded before stays.
     """
     summary = LoadSummary()
@@ -190,14 +204,13 @@ def load_landing(
         loads = _load_pricebook(con, settings, current_book, book_files, next_seq)
         next_seq += len(loads)
         summary.loads += loads
-    for landed in new:
-        if landed.source == PRICEBOOK:
-            continue
-        load = _load_file(con, settings, landed, next_seq)
-        next_seq += 1
-        summary.loads.append(load)
+    for group in _groups(landed for landed in new if landed.source != PRICEBOOK):
+        loads = _load_group(con, settings, group, next_seq, summary, progress)
+        next_seq += len(loads)
+        summary.loads += loads
         if progress is not None:
-            progress(_progress_line(load))
+            for load in loads:
+                progress(_progress_line(load))
     _settle(con, before, by_content, hashed, summary)
     return summary
 
@@ -364,72 +377,157 @@ def _gone(
     return was != {key for key in now if key[0] == source}
 
 
-def _load_file(
-    con: duckdb.DuckDBPyConnection, settings: Settings, landed: LandedFile, load_seq: int
-) -> LoadRecord:
-    """Load one file in one transaction; a file that cannot be read is one quarantined record."""
+def _groups(new: Iterable[LandedFile]) -> Iterator[list[LandedFile]]:
+    """The files in their order: small ones of one source and kind together, others alone."""
+    group: list[LandedFile] = []
+    for landed in new:
+        fits = (
+            group
+            and landed.source in RECORD_SOURCES
+            and (landed.source, landed.family) == (group[0].source, group[0].family)
+            and len(group) < GROUP_FILES
+            and sum(each.bytes for each in group) + landed.bytes <= GROUP_BYTES
+        )
+        if group and not fits:
+            yield group
+            group = []
+        group.append(landed)
+    if group:
+        yield group
+
+
+def _load_group(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    group: Sequence[LandedFile],
+    first_seq: int,
+    summary: LoadSummary,
+    progress: Progress | None,
+) -> list[LoadRecord]:
+    """Load some files in one transaction; those that change meanwhile are left for a later run."""
+    while group:
+        numbered = dict(enumerate(group, first_seq))
+        try:
+            with _transaction(con):
+                loads = _load_content(con, settings, numbered, progress)
+                changed = [landed for landed in group if not _is_as_found(landed)]
+                if changed:
+                    raise ChangedWhileRead
+                return loads
+        except ChangedWhileRead:
+            changed = [landed for landed in group if not _is_as_found(landed)]
+            if not changed:
+                raise
+            summary.still_written += [landed.file for landed in changed]
+            group = [landed for landed in group if landed not in changed]
+    return []
+
+
+def _is_as_found(landed: LandedFile) -> bool:
     try:
-        return _transact(con, lambda: _load_content(con, settings, landed, load_seq))
-    except Unreadable as unreadable:
-        loaded = Loaded(bad=[BadRecord(None, str(unreadable), None)])
-        return _transact(con, lambda: _note_load(con, settings, landed, load_seq, loaded))
+        status = landed.path.stat()
+    except FileNotFoundError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (landed.bytes, landed.mtime_ns)
 
 
-def _transact(con: duckdb.DuckDBPyConnection, work: Callable[[], LoadRecord]) -> LoadRecord:
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     con.execute("begin transaction")
     try:
-        load = work()
+        yield
     except BaseException:
         con.execute("rollback")
         raise
     con.execute("commit")
-    return load
 
 
 def _load_content(
-    con: duckdb.DuckDBPyConnection, settings: Settings, landed: LandedFile, load_seq: int
-) -> LoadRecord:
-    if landed.source in RECORD_SOURCES:
-        source, secret = RECORD_SOURCES[landed.source], settings.e2b_webhook_secret
-        if source is USAGE_PERIODS and settings.daytona_naive_times_are_utc:
-            source = USAGE_PERIODS_NAIVE_AS_UTC
-        loaded = load_records(con, source, landed.path, landed.family, load_seq, secret)
-    elif landed.source == LISTINGS:
-        loaded = load_listings(con, landed.path, load_seq)
-    elif landed.source == INVENTORY:
-        loaded = load_inventory(con, landed.file, settings.landing, load_seq)
-    elif landed.source in REFERENCE_FILES:
-        loaded = load_reference(con, REFERENCE_FILES[landed.source], landed.path, load_seq)
-    else:
-        kind = landed.source.removeprefix("stripe/")
-        loaded = load_stripe(con, kind, landed.path, load_seq)
-    return _note_load(con, settings, landed, load_seq, loaded)
-
-
-def _note_load(
     con: duckdb.DuckDBPyConnection,
     settings: Settings,
-    landed: LandedFile,
-    load_seq: int,
-    loaded: Loaded,
-) -> LoadRecord:
-    quarantined = write_quarantine(con, load_seq, landed.source, landed.file, loaded.bad)
-    # Not current yet: that is settled for all files together, at the end of the run.
-    con.execute(
-        "insert into ops.loads values (?, ?, ?, ?, ?, ?, ?, false, ?, ?)",
-        [
-            load_seq,
-            landed.source,
-            landed.file,
-            landed.sha256,
-            landed.bytes,
-            loaded.records,
-            quarantined,
-            settings.now,
-            landed.family,
-        ],
-    )
-    return LoadRecord(load_seq, landed.source, landed.file, loaded.records, quarantined)
+    numbered: Mapping[int, LandedFile],
+    progress: Progress | None,
+) -> list[LoadRecord]:
+    """Load files of one source and kind; one that cannot be read is one quarantined record."""
+    (source, family), *_ = {(landed.source, landed.family) for landed in numbered.values()}
+    came: Mapping[int, Loaded | Unreadable]
+    if source in RECORD_SOURCES:
+        files = [NewFile(landed.path, landed.file, seq) for seq, landed in numbered.items()]
+        records = RECORD_SOURCES[source]
+        if records is USAGE_PERIODS and settings.daytona_naive_times_are_utc:
+            records = USAGE_PERIODS_NAIVE_AS_UTC
+        came = load_files(con, records, family, files, settings.e2b_webhook_secret, progress)
+    else:
+        came = {seq: _load_other(con, settings, landed, seq) for seq, landed in numbered.items()}
+    return _note_loads(con, settings, numbered, came)
+
+
+def _load_other(
+    con: duckdb.DuckDBPyConnection, settings: Settings, landed: LandedFile, load_seq: int
+) -> Loaded | Unreadable:
+    """Load samples of a bucket, a reference file or Stripe objects."""
+    try:
+        if landed.source == LISTINGS:
+            return load_listings(con, landed.path, load_seq)
+        if landed.source == INVENTORY:
+            return load_inventory(con, landed.file, settings.landing, load_seq)
+        if landed.source in REFERENCE_FILES:
+            return load_reference(con, REFERENCE_FILES[landed.source], landed.path, load_seq)
+        return load_stripe(con, landed.source.removeprefix("stripe/"), landed.path, load_seq)
+    except Unreadable as unreadable:
+        # What stood before the place where it breaks may be in the table already.
+        for table in ("raw.stripe_objects", "raw.storage_samples"):
+            con.execute(f"delete from {table} where load_seq = ?", [load_seq])
+        return unreadable
+
+
+_LOADS = pa.schema(
+    [
+        ("load_seq", pa.int32()),
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("content_sha256", pa.string()),
+        ("bytes", pa.int64()),
+        ("records", pa.int32()),
+        ("quarantined", pa.int32()),
+        ("is_current", pa.bool_()),
+        ("loaded_at", TIMESTAMP),
+        ("format", pa.string()),
+    ]
+)
+
+
+def _note_loads(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    numbered: Mapping[int, LandedFile],
+    came: Mapping[int, Loaded | Unreadable],
+) -> list[LoadRecord]:
+    loads: list[LoadRecord] = []
+    rows: list[dict[str, Any]] = []
+    rejected: list[tuple[int, str, str, BadRecord]] = []
+    for load_seq, landed in numbered.items():
+        what = came[load_seq]
+        if isinstance(what, Unreadable):
+            what = Loaded(bad=[BadRecord(None, str(what), None)])
+        rejected += [(load_seq, landed.source, landed.file, record) for record in what.bad]
+        load = LoadRecord(load_seq, landed.source, landed.file, what.records, len(what.bad))
+        loads.append(load)
+        rows.append(
+            vars(load)
+            | {
+                "content_sha256": landed.sha256,
+                "bytes": landed.bytes,
+                # Settled for all files together, at the end of the run.
+                "is_current": False,
+                "loaded_at": settings.now,
+                "format": landed.family,
+            }
+        )
+    write_quarantine(con, rejected)
+    with fed(con, "new_loads", pa.Table.from_pylist(rows, schema=_LOADS)):
+        con.execute("insert into ops.loads by name select * from new_loads")
+    return loads
 
 
 def _load_pricebook(
@@ -443,28 +541,19 @@ def _load_pricebook(
     from ingest.sources.pricebook import insert_pricebook, load_pricebook
 
     book = load_pricebook([landed.path for landed in current], settings.landing)
-    seqs = {landed.file: first_seq + index for index, landed in enumerate(new)}
-    loads: list[LoadRecord] = []
-    con.execute("begin transaction")
-    try:
+    numbered = dict(enumerate(new, first_seq))
+    with _transaction(con):
         if new:
-            insert_pricebook(con, seqs, book)
-        for landed in new:
-            loaded = Loaded(accepted=_pricebook_rows(con, seqs[landed.file]))
-            loads.append(_note_load(con, settings, landed, seqs[landed.file], loaded))
-    except BaseException:
-        con.execute("rollback")
-        raise
-    con.execute("commit")
-    return loads
+            insert_pricebook(con, {landed.file: seq for seq, landed in numbered.items()}, book)
+        came = {seq: Loaded(accepted=_pricebook_rows(con, seq)) for seq in numbered}
+        return _note_loads(con, settings, numbered, came)
 
 
 def _pricebook_rows(con: duckdb.DuckDBPyConnection, load_seq: int) -> int:
-    counts = [
-        con.execute(f"select count(*) from {table} where load_seq = ?", [load_seq]).fetchone()
+    return sum(
+        con.execute(f"select count(*) from {table} where load_seq = ?", [load_seq]).fetchall()[0][0]
         for table in PRICEBOOK_TABLES
-    ]
-    return sum(row[0] for row in counts if row is not None)
+    )
 
 
 def _settle(
@@ -538,10 +627,11 @@ def _write_settled(
             "content_sha256": pa.array([landed.sha256 for landed in hashed], pa.string()),
         }
     )
-    con.register("settled", settled)
-    con.register("seen", seen)
-    con.execute("begin transaction")
-    try:
+    with (
+        registered(con, "settled", settled),
+        registered(con, "seen", seen),
+        _transaction(con),
+    ):
         if changed:
             con.execute(
                 "update ops.loads set file = settled.file, is_current = settled.is_current"
@@ -563,9 +653,3 @@ def _write_settled(
             "insert into ops.files_seen select * from seen"
             " where file not in (select file from ops.files_seen)"
         )
-    except BaseException:
-        con.execute("rollback")
-        raise
-    con.execute("commit")
-    con.unregister("settled")
-    con.unregister("seen")

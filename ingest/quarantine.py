@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from ingest.warehouse import fed
+
 # A file cut in the middle of a huge array leaves one huge rest: its beginning is enough.
 RAW_LIMIT = 100_000
 
@@ -43,27 +45,21 @@ def storable(text: str) -> str:
 
 
 def write_quarantine(
-    con: duckdb.DuckDBPyConnection,
-    load_seq: int,
-    source: str,
-    file: str,
-    bad: Sequence[BadRecord],
-) -> int:
-    """Append the rejected records of one load; returns how many."""
-    if not bad:
-        return 0
-    rows = pa.table(
+    con: duckdb.DuckDBPyConnection, rejected: Sequence[tuple[int, str, str, BadRecord]]
+) -> None:
+    """Append rejected records, each after the number, source and file of its load."""
+    if not rejected:
+        return
+    rows = [
         {
-            "load_seq": [load_seq] * len(bad),
-            "source": [source] * len(bad),
-            "file": [file] * len(bad),
-            "record_number": [record.record_number for record in bad],
-            "reason": [storable(record.reason) for record in bad],
-            "raw": [None if record.raw is None else storable(record.raw) for record in bad],
-        },
-        schema=_SCHEMA,
-    )
-    con.register("quarantined_rows", rows)
-    con.execute("insert into ops.quarantine by name select * from quarantined_rows")
-    con.unregister("quarantined_rows")
-    return len(bad)
+            "load_seq": load_seq,
+            "source": source,
+            "file": file,
+            "record_number": record.record_number,
+            "reason": storable(record.reason),
+            "raw": None if record.raw is None else storable(record.raw),
+        }
+        for load_seq, source, file, record in rejected
+    ]
+    with fed(con, "quarantined_rows", pa.Table.from_pylist(rows, schema=_SCHEMA)):
+        con.execute("insert into ops.quarantine by name select * from quarantined_rows")

@@ -11,13 +11,15 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -25,6 +27,10 @@ import zstandard
 from ingest.quarantine import BadRecord, Unreadable
 
 BLOCK_BYTES = 8 * 1024 * 1024
+# A first line longer than this is taken for a document without lines.
+HEAD_BYTES = 64 * 1024 * 1024
+# Lines are cut from smaller blocks: memory of this size is handed out again, not asked for anew.
+LINES_BYTES = 4 * 1024 * 1024
 TABLE_ROWS = 25_000
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -40,9 +46,26 @@ csv.field_size_limit(1 << 30)
 class JsonBatch:
     """Some records of a JSON file: their numbers and texts, and what is not text at all."""
 
-    numbers: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    number_array: pa.Int32Array
+    text_array: pa.StringViewArray
     bad: list[BadRecord] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, numbers: Sequence[int], texts: Sequence[str], bad: Sequence[BadRecord] = ()
+    ) -> JsonBatch:
+        """A batch from lists."""
+        return cls(pa.array(numbers, pa.int32()), pa.array(texts, pa.string_view()), list(bad))
+
+    @property
+    def numbers(self) -> list[int]:
+        """The record numbers."""
+        return cast(list[int], self.number_array.to_pylist())
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the records."""
+        return cast(list[str], self.text_array.to_pylist())
 
 
 @dataclass
@@ -91,9 +114,9 @@ def open_plain(path: Path) -> IO[bytes]:
 _BROKEN = (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError)
 
 
-def _read_block(stream: IO[bytes]) -> bytes:
+def _read_block(stream: IO[bytes], size: int | None = None) -> bytes:
     try:
-        return stream.read(BLOCK_BYTES)
+        return stream.read(size or BLOCK_BYTES)
     except _BROKEN as error:
         raise Unreadable(f"file cannot be decompressed: {error}") from error
 
@@ -108,7 +131,7 @@ def json_batches(path: Path) -> Iterator[JsonBatch]:
     Unreadable when the file cannot be decompressed.
     """
     with closing(open_plain(path)) as stream:
-        head = _read_block(stream).removeprefix(b"\xef\xbb\xbf")
+        head = _head(stream).removeprefix(b"\xef\xbb\xbf")
         if _begins_with_a_whole_line(head):
             yield from _line_batches(head, stream)
             return
@@ -129,6 +152,15 @@ def json_batches(path: Path) -> Iterator[JsonBatch]:
         yield documents
 
 
+def _head(stream: IO[bytes]) -> bytes:
+    """The first block, and more until a line ends in it, for what may be a very long line."""
+    head = block = _read_block(stream)
+    while block and b"\n" not in block and len(head) < HEAD_BYTES:
+        block = _read_block(stream)
+        head += block
+    return head
+
+
 def _begins_with_a_whole_line(head: bytes) -> bool:
     first = head.lstrip().partition(b"\n")[0].strip()
     if not first.startswith(b"{"):
@@ -142,55 +174,81 @@ def _begins_with_a_whole_line(head: bytes) -> bool:
 
 def _line_batches(head: bytes, stream: IO[bytes]) -> Iterator[JsonBatch]:
     number = 0
-    rest = b""
     block = head
+    rest = b""
     while block:
-        lines_end = block.rfind(b"\n")
-        if lines_end < 0:
-            rest += block
-        else:
-            whole = rest + block[:lines_end]
-            rest = block[lines_end + 1 :]
-            batch, count = _lines(whole, number)
+        block = rest + block
+        end = block.rfind(b"\n") + 1
+        if end:
+            batch, count = _lines(block, end, number)
             number += count
             yield batch
-        block = _read_block(stream)
+        rest = block[end:]
+        block = _read_block(stream, LINES_BYTES)
     if rest:
-        yield _lines(rest, number)[0]
+        yield _lines(rest + b"\n", len(rest) + 1, number)[0]
 
 
-def _lines(content: bytes, before: int) -> tuple[JsonBatch, int]:
-    """The lines of a block as records, numbered from `before` + 1; blank lines are none."""
-    batch = JsonBatch()
+# A text of up to so many bytes lies inside of a string view, a longer one in a buffer beside it.
+_INSIDE_A_VIEW = 12
+
+
+def _lines(content: bytes, end: int, before: int) -> tuple[JsonBatch, int]:
+    """The lines up to where the last one ends, as records from `before` + 1 on.
+
+    Blank lines are no records, but count.
+    """
+    data = np.frombuffer(content, np.uint8, end)
+    ends = np.flatnonzero(data == ord("\n"))
+    count = len(ends)
+    starts = np.empty(count, np.int64)
+    starts[0], starts[1:] = 0, ends[:-1] + 1
+    lengths = ends - starts
+    is_plain = (
+        int(lengths.min()) > _INSIDE_A_VIEW
+        and bool((data[starts] == ord("{")).all())
+        and b"\r" not in content
+    )
+    if not is_plain or not _is_text(content, end):
+        return _odd_lines(content[:end], before), count
+    # The texts stay where they are: a view is length, first four bytes, buffer and offset.
+    views = np.zeros((count, 4), np.int32)
+    views[:, 0] = lengths
+    views[:, 1] = data[starts[:, None] + np.arange(4)].view(np.int32)[:, 0]
+    views[:, 3] = starts
+    buffers = [None, pa.py_buffer(views), pa.py_buffer(content)]
+    texts = pa.Array.from_buffers(pa.string_view(), count, buffers)
+    numbers = np.arange(before + 1, before + 1 + count, dtype=np.int32)
+    return JsonBatch(pa.array(numbers), texts), count
+
+
+def _is_text(content: bytes, end: int) -> bool:
+    offsets = pa.py_buffer(np.array([0, end], np.int32))
+    whole = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(content)])
     try:
-        lines = content.decode("utf-8").split("\n")
-    except UnicodeDecodeError:
-        pieces = content.split(b"\n")
-        for number, piece in enumerate(pieces, before + 1):
-            _add_line(batch, number, piece)
-        return batch, len(pieces)
-    for number, line in enumerate(lines, before + 1):
-        stripped = line.rstrip("\r")
-        if not stripped or stripped.isspace():
+        whole.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _odd_lines(content: bytes, before: int) -> JsonBatch:
+    """Lines of which some are blank, end in a carriage return, or are not text."""
+    numbers: list[int] = []
+    texts: list[str] = []
+    bad: list[BadRecord] = []
+    for number, piece in enumerate(content.removesuffix(b"\n").split(b"\n"), before + 1):
+        line = piece.rstrip(b"\r")
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"record is not valid UTF-8 at byte {error.start + 1}"
+            bad.append(BadRecord(number, reason, line.decode("utf-8", "backslashreplace")))
             continue
-        batch.numbers.append(number)
-        batch.texts.append(stripped)
-    return batch, len(lines)
-
-
-def _add_line(batch: JsonBatch, number: int, piece: bytes) -> None:
-    piece = piece.rstrip(b"\r")
-    if not piece.strip():
-        return
-    try:
-        text = piece.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raw = piece.decode("utf-8", "backslashreplace")
-        reason = f"record is not valid UTF-8 at byte {error.start + 1}"
-        batch.bad.append(BadRecord(number, reason, raw))
-        return
-    batch.numbers.append(number)
-    batch.texts.append(text)
+        if text and not text.isspace():
+            numbers.append(number)
+            texts.append(text)
+    return JsonBatch.of(numbers, texts, bad)
 
 
 _SLICER = json.JSONDecoder()
@@ -202,7 +260,7 @@ def _documents(text: str) -> JsonBatch | None:
 
     Where the text breaks, what stands before is kept and the rest is one bad record.
     """
-    batch = JsonBatch()
+    texts: list[str] = []
     at = _skip(text, 0)
     in_array = False
     while at < len(text):
@@ -214,9 +272,8 @@ def _documents(text: str) -> JsonBatch | None:
         try:
             _, end = _SLICER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            return _broken(batch, text, at, str(error).partition(":")[0])
-        batch.numbers.append(len(batch.numbers) + 1)
-        batch.texts.append(text[at:end])
+            return _broken(texts, text, at, str(error).partition(":")[0])
+        texts.append(text[at:end])
         at = _skip(text, end)
         if in_array and text[at : at + 1] == "]":
             in_array, at = False, _skip(text, at + 1)
@@ -225,16 +282,16 @@ def _documents(text: str) -> JsonBatch | None:
         elif in_array:
             break
     if in_array:
-        return _broken(batch, text, at, "the array does not end")
-    return batch
+        return _broken(texts, text, at, "the array does not end")
+    return JsonBatch.of(range(1, len(texts) + 1), texts)
 
 
-def _broken(batch: JsonBatch, text: str, at: int, why: str) -> JsonBatch | None:
-    if not batch.numbers and "\n" in text.strip():
+def _broken(texts: list[str], text: str, at: int, why: str) -> JsonBatch | None:
+    if not texts and "\n" in text.strip():
         return None
     reason = f"record is not JSON: {why}; the rest of the file is lost with it"
-    batch.bad.append(BadRecord(len(batch.numbers) + 1, reason, text[at:]))
-    return batch
+    bad = BadRecord(len(texts) + 1, reason, text[at:])
+    return JsonBatch.of(range(1, len(texts) + 1), texts, [bad])
 
 
 def _skip(text: str, at: int) -> int:
@@ -309,10 +366,14 @@ def csv_batches(path: Path) -> Iterator[TableBatch]:
         yield TableBatch(_text_table(header, columns), bad)
 
 
+# As decoding with surrogateescape keeps them.
+_BYTES_THAT_ARE_NO_TEXT = re.compile("[\udc80-\udcff]")
+
+
 def _row_problem(row: list[str], raw: str, width: int) -> str | None:
     if "\0" in raw:
         return "record holds a NUL character"
-    if any("\udc80" <= character <= "\udcff" for character in raw):
+    if not raw.isascii() and _BYTES_THAT_ARE_NO_TEXT.search(raw):
         return "record is not valid UTF-8"
     if len(row) != width:
         return f"record has {len(row)} columns, the header has {width}"
@@ -352,7 +413,7 @@ def parquet_batches(path: Path) -> Iterator[TableBatch]:
     try:
         with pq.ParquetFile(path) as source:
             for batch in source.iter_batches(batch_size=TABLE_ROWS):
-                numbers = pa.array(range(number + 1, number + batch.num_rows + 1), pa.int32())
+                numbers = pa.arange(number + 1, number + 1 + batch.num_rows).cast(pa.int32())
                 number += batch.num_rows
                 table = pa.Table.from_batches([batch])
                 yield TableBatch(table.append_column(NUMBER, numbers))

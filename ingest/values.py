@@ -30,6 +30,7 @@ _TIME = re.compile(
     r"\s?(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 _WHOLE = re.compile(r"-?\d{1,30}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -60,7 +61,7 @@ def read_text(value: object) -> str:
         raise ValueError(f"must be text, not {shown(value)}")
     if "\0" in value:
         raise ValueError("holds a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and _HALF_OF_A_PAIR.search(value):
         raise ValueError("holds half of a surrogate pair, which is not text")
     return value
 

@@ -1,8 +1,12 @@
-"""The warehouse file: opening it, with its schemas and tables in place."""
+"""The warehouse file: opening it with its tables in place, and handing it rows from memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
+import pyarrow as pa
 
 from ingest.errors import UsageError
 from ingest.schema import create_statements
@@ -38,3 +42,35 @@ def connect(settings: Settings, read_only: bool = False) -> duckdb.DuckDBPyConne
         for statement in create_statements():
             con.execute(statement)
     return con
+
+
+class _Feed:
+    """Rows for the database to scan, as often as it likes, until they are let go."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
+@contextmanager
+def registered(con: duckdb.DuckDBPyConnection, name: str, relation: object) -> Iterator[None]:
+    """The relation under a name, inside of the block."""
+    con.register(name, relation)
+    try:
+        yield
+    finally:
+        con.unregister(name)
+
+
+@contextmanager
+def fed(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+    """Rows as a relation, inside of the block.
+
+    What was registered a transaction holds to its end: so that holds the feed, not the rows.
+    """
+    feed = _Feed(rows)
+    with registered(con, name, feed):
+        yield
+    feed.rows = rows.schema.empty_table()

@@ -139,6 +139,7 @@ USAGE_PERIODS = RecordSource(
     required_columns=[field.names for field in _PERIODS.fields if field.required],
     json_sql=_PERIODS.json_sql,
     table_sql=_PERIODS.table_sql,
+    reads_once=("json", "table"),
 )
 
 # The same source under the setting that says that its times without a zone are UTC.

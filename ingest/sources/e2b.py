@@ -11,7 +11,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -312,86 +313,247 @@ def _legacy_id(row: Mapping[str, Any]) -> str:
 # order of the pairs.
 _PAIR = r'"[^"\\\x00-!]*":"[^"\\]*"'
 _METADATA = rf"\{{{_PAIR}(,{_PAIR})*\}}"
+_ONE_PAIR = rf"\{{{_PAIR}\}}"
+
+_HEADERS = ("e2b-webhook-id", "e2b-delivery-id", "e2b-signature-version", "e2b-signature")
+_CAPTURE_TYPES = {
+    "received_at": "VARCHAR",
+    "headers": dict.fromkeys(_HEADERS, "VARCHAR"),
+    "body": "VARCHAR",
+}
+_DATA_TYPES = {
+    "sandbox_metadata": "JSON",
+    "execution": {
+        "started_at": "VARCHAR",
+        "vcpu_count": "BIGINT",
+        "memory_mb": "BIGINT",
+        "execution_time": "BIGINT",
+    },
+    "kill_reason": "VARCHAR",
+    "set_timeout": "VARCHAR",
+}
+# A payload's members in the order in which E2B writes them.
+_WRITTEN = (
+    "id",
+    "version",
+    "type",
+    "timestamp",
+    "event_category",
+    "event_label",
+    "event_data",
+    "sandbox_id",
+    "execution_id",
+    "template_id",
+    "build_id",
+    "team_id",
+)
+
+
+@dataclass(frozen=True)
+class _Casing:
+    """The keys of a payload in one casing; `alias` is the struct of its values in SQL."""
+
+    alias: str
+    place: int
+    ttl: str
+
+    def key(self, column: str) -> str:
+        return _NAMES[column][self.place] if column in _NAMES else column
+
+    def value(self, column: str) -> str:
+        return f"{self.alias}.{self.key(column)}"
+
+    def read(self, document: str) -> str:
+        """SQL of the struct of a payload's values; null when the text is no JSON."""
+        types = {
+            self.key(column): _DATA_TYPES if column == "event_data" else "VARCHAR"
+            for column in _WRITTEN
+        }
+        return sql.values_of(document, types | {self.ttl: "BIGINT"})
+
+    def written(self, quote: str) -> list[str]:
+        """SQL texts that, joined, are the payload as E2B writes it, with `quote` for its quotes."""
+        parts = [sql.literal("{")]
+        for column in _WRITTEN:
+            comma = "" if column == "id" else ","
+            key, value = f"{comma}{quote}{self.key(column)}{quote}:", self.value(column)
+            if column == "event_data":
+                data = sql.joined(sql.literal(key), _written_data(value, "raw", quote))
+                parts.append(f"case when {value} is not null then {data} end")
+            else:
+                parts += [sql.literal(key + quote), value, sql.literal(quote)]
+        return [*parts, _member(self.ttl, f"{self.alias}.{self.ttl}", quote), "'}'"]
+
+
+_SNAKE_CASE = _Casing("s", 0, "events_ttl_days")
+_CAMEL_CASE = _Casing("k", -1, "eventsTtlDays")
+
+
+def _member(key: str, value: str, quote: str, around: str = "", shown: str | None = None) -> str:
+    """SQL text of a comma and one member of an object; null when its value is."""
+    start, end = sql.literal(f",{quote}{key}{quote}:{around}"), sql.literal(around)
+    return f"case when {value} is not null then {sql.joined(start, shown or value, end)} end"
+
+
+def _written_object(members: Sequence[str]) -> str:
+    return sql.joined("'{'", f"substring({sql.joined(*members)}, 2)", "'}'")
+
+
+def _written_data(data: str, text: str, quote: str) -> str:
+    """SQL text of event data as written: in the order of its meaning, or sorted by key.
+
+    `data` is the struct of its values, `text` what shows which of the two it is.
+    """
+    metadata, execution = f"{data}.sandbox_metadata", f"{data}.execution"
+    escaped = metadata if quote == '"' else f"replace({metadata}, '\"', {sql.literal(quote)})"
+
+    def in_order(order: Callable[[Iterable[str]], Iterable[str]]) -> str:
+        inside = [
+            _member(key, f"{execution}.{key}", quote, quote if key == "started_at" else "")
+            for key in order(_EXECUTION_KEYS)
+        ]
+        members = {
+            "sandbox_metadata": _member("sandbox_metadata", metadata, quote, shown=escaped),
+            "execution": _member("execution", execution, quote, shown=_written_object(inside)),
+            "kill_reason": _member("kill_reason", f"{data}.kill_reason", quote, quote),
+            "set_timeout": _member("set_timeout", f"{data}.set_timeout", quote, quote),
+        }
+        return _written_object([members[key] for key in order(_DATA_TYPES)])
+
+    is_sorted = sql.literal(f"{{{quote}execution{quote}:{{{quote}execution_time{quote}:")
+    return (
+        f"case when {execution} is not null and contains({text}, {is_sorted})"
+        f" then {in_order(sorted)} else {in_order(list)} end"
+    )
+
+
+def _written_capture(casing: _Casing) -> str:
+    """SQL text of a capture as its values spell it; `gap` follows its outer colons and commas."""
+    quote = '\\"'
+    members = [
+        f"case when c.headers.{sql.quoted(name)} is not null then "
+        + sql.joined(
+            "','", "gap", sql.literal(f'"{name}":'), "gap", "'\"'", f'c.headers."{name}"', "'\"'"
+        )
+        + " end"
+        for name in _HEADERS
+    ]
+    return sql.joined(
+        *("'{\"received_at\":'", "gap", "'\"'", "c.received_at", "'\",'", "gap"),
+        *("'\"headers\":'", "gap", "'{'", f"substring({sql.joined(*members)}, 2 + strlen(gap))"),
+        *("'},'", "gap", "'\"body\":'", "gap", "'\"'", *casing.written(quote), "'\"}'"),
+    )
 
 
 def _json_sql(con: duckdb.DuckDBPyConnection, origin: Origin) -> str:
-    """From `batch`: captures opened first, then payloads in either casing."""
+    """From `batch`: captures opened, then payloads in either casing.
+
+    A record is taken without further checks when what its values spell is the record itself,
+    character for character: nothing else can be in it then. Others are checked piece by piece.
+    """
     # As a variable: a secret has no place in the text of a query, which errors may show.
     con.execute("set variable e2b_webhook_secret = ?", [origin.secret])
-    either_casing = list(dict.fromkeys([*_SNAKE, *_CAMEL]))
-    texts = []
-    simple = []
-    for column, names in _NAMES.items():
-        values = [f"j.{sql.quoted(name)}" for name in names]
-        if column == "event_data":
-            texts.append(f"coalesce({', '.join(_not_null(value) for value in values)}) as t_data")
-            continue
-        texts.append(f"coalesce({', '.join(map(sql.json_text, values))}) as t_{column}")
-        simple += [f"({sql.is_json_null(value)} or {value}[1] = '\"')" for value in values]
+    columns = [column for column in _NAMES if column not in ("event_data", *_UNUSED)]
+    texts = [
+        f"nullif(coalesce({_SNAKE_CASE.value(column)}, {_CAMEL_CASE.value(column)}), '')"
+        f" as t_{column}"
+        for column in columns
+    ]
     return _typed_sql(
         f"""
         with captures as (
-            select record_number, raw,
-                case when contains(raw, '"body"') and contains(raw, '"received_at"')
-                    and not contains(raw, '\\u') and json_valid(raw) then raw end as capture
-            from batch
-        ),
-        opened as (
-            select record_number, raw, capture is not null as is_capture,
-                {sql.opened("capture", ["received_at", "headers", "body"])} as c,
-                capture is null
-                    or list_sort(json_keys(capture)) = ['body', 'headers', 'received_at'] as c_keys
-            from captures
+            select record_number, raw, {sql.values_of("raw", _CAPTURE_TYPES)} as c from batch
         ),
         bodies as (
-            select record_number, raw, is_capture,
-                case when is_capture then c.headers end as headers,
-                case when is_capture then {sql.json_text("c.received_at")} end as t_received_at,
-                c_keys and (not is_capture or (c.body[1] = '"' and c.received_at[1] = '"'
-                    and c.headers[1] = '{{' and not contains(c.headers, '\\'))) as c_simple,
-                case when is_capture then json_extract_string(c.body, '$') else raw end as body
-            from opened
+            select record_number, raw, c, c.body is not null as is_capture,
+                coalesce(c.body, raw) as body,
+                case when starts_with(raw, '{{"received_at": ') then ' ' else '' end as gap
+            from captures
         ),
-        payloads as (
-            select record_number, raw, is_capture, t_received_at, body,
-                case when c_simple then headers end as headers,
-                case when c_simple then {sql.strict_object("body")} end as doc
-            from bodies
+        snake as (select *, {_SNAKE_CASE.read("body")} as s from bodies),
+        camel as (
+            select *,
+                case when s.sandbox_id is null then {_CAMEL_CASE.read("body")} end as k
+            from snake
         ),
-        headed as (
-            select *, {sql.opened("headers", ["e2b-signature", "e2b-delivery-id"])} as h,
-                coalesce(len(json_keys(headers)) = len(list_distinct(json_keys(headers)))
-                    and len(list_filter(json_keys(headers), lambda k: k <> lower(k))) = 0, true)
-                    as h_simple
-            from payloads
-        ),
-        parsed as (
-            select record_number, raw, is_capture, t_received_at, body, h, h_simple,
-                {sql.opened("doc", either_casing)} as j,
-                doc is not null and (({sql.keys_within("doc", _SNAKE)})
-                    or ({sql.keys_within("doc", _CAMEL)})) as j_simple
-            from headed
+        spelled as (
+            select record_number, raw, is_capture, c, body,
+                coalesce(s.event_data, k.eventData) as d, {", ".join(texts)},
+                raw = case
+                    when is_capture and s.sandbox_id is not null
+                        then {_written_capture(_SNAKE_CASE)}
+                    when is_capture then {_written_capture(_CAMEL_CASE)}
+                    when s.sandbox_id is not null then {sql.joined(*_SNAKE_CASE.written('"'))}
+                    else {sql.joined(*_CAMEL_CASE.written('"'))}
+                end as is_spelled
+            from camel
         ),
         texts as (
-            select record_number, raw, is_capture, t_received_at,
-                {sql.json_text('h."e2b-delivery-id"')} as t_delivery_id,
+            select * exclude (c, body, is_spelled),
+                case when is_capture then c.received_at end as t_received_at,
+                nullif(c.headers."e2b-delivery-id", '') as t_delivery_id,
                 {_signature_sql(origin.secret is not None)} as t_signature,
-                {", ".join(texts)},
-                j_simple and h_simple and {" and ".join(simple)}
-                    and {_is_text('h."e2b-delivery-id"')} and {_is_text('h."e2b-signature"')}
-                    as simple
-            from parsed
+                case
+                    when is_spelled then true
+                    when is_capture and not coalesce({_is_simple_capture()}, false) then false
+                    when {sql.strict_object("body")} is null then false
+                    else {_is_simple_payload()}
+                end as simple
+            from spelled
         )
         """
     )
 
 
-def _not_null(value: str) -> str:
-    return f"nullif({value}, 'null')"
+_UNUSED = ("event_category", "event_label")
 
 
-def _is_text(value: str) -> str:
-    return f"({sql.is_json_null(value)} or {value}[1] = '\"')"
+def _is_simple_capture() -> str:
+    """Whether a capture has its three keys once, plain lower-case headers, and no odd JSON."""
+    keys = "json_keys(raw, '$.headers')"
+    plain_keys = (
+        f"len({keys}) = len(list_distinct({keys}))"
+        f" and len(list_filter({keys}, lambda k: k <> lower(k))) = 0"
+    )
+    paths = [f'$.headers."{name}"' for name in ("e2b-delivery-id", "e2b-signature")]
+    return (
+        "list_sort(json_keys(raw)) = ['body', 'headers', 'received_at']"
+        " and json_type(raw, ['$.received_at', '$.headers', '$.body'])"
+        " = ['VARCHAR', 'OBJECT', 'VARCHAR']"
+        f" and not contains(raw, '\\u') and not regexp_matches(raw, {sql.ODD_TOKENS})"
+        " and not contains(json_extract(raw, '$.headers')::varchar, '\\')"
+        f" and {plain_keys} and {sql.only_types('raw', paths, ['VARCHAR', 'NULL'])}"
+    )
+
+
+def _is_simple_payload() -> str:
+    """Whether the strict JSON object `body` has known keys once, and values of the usual types."""
+    keys = list(dict.fromkeys([*_SNAKE, *_CAMEL]))
+    texts = [key for key in keys if key not in ("event_data", "eventData", *_SAID_ONCE)]
+    nested = [f"$.{name}" for name in _NAMES["event_data"]]
+    # Of the two names of the event data the keys allow only one.
+    return f"""
+        (({sql.keys_within("body", _SNAKE)}) or ({sql.keys_within("body", _CAMEL)}))
+        and {sql.only_types("body", [f"$.{key}" for key in texts], ["VARCHAR", "NULL"])}
+        and {sql.only_types("body", nested, ["OBJECT", "NULL"])}
+        and {" and ".join(_is_simple_data("body", path) for path in nested)}
+        """
+
+
+def _is_simple_data(document: str, path: str) -> str:
+    """Whether the event data at a path of strict JSON has known keys once, of the usual types."""
+    texts = [f"{path}.{key}" for key in ("kill_reason", "set_timeout", "execution.started_at")]
+    numbers = [f"{path}.execution.{key}" for key in ("vcpu_count", "memory_mb", "execution_time")]
+    objects = [f"{path}.{key}" for key in ("sandbox_metadata", "execution")]
+    # Beyond BIGINT a number would read as none.
+    return f"""
+        coalesce({sql.keys_within(document, _DATA_KEYS, path)}, true)
+        and coalesce({sql.keys_within(document, _EXECUTION_KEYS, f"{path}.execution")}, true)
+        and {sql.only_types(document, texts, ["VARCHAR", "NULL"])}
+        and {sql.only_types(document, objects, ["OBJECT", "NULL"])}
+        and {sql.only_types(document, numbers, ["UBIGINT", "BIGINT", "NULL"])}
+        and not regexp_matches({document}, '[0-9]{{18}}')
+        """
 
 
 def _signature_sql(is_checked: bool) -> str:
@@ -399,7 +561,7 @@ def _signature_sql(is_checked: bool) -> str:
 
     A file is at rest and the answer goes to nobody who could time it, so plain equality does.
     """
-    given = sql.json_text('h."e2b-signature"')
+    given = "nullif(c.headers.\"e2b-signature\", '')"
     if not is_checked:
         return f"case when {given} is null then 'unsigned' else 'unverified' end"
     expected = "to_base64(unhex(sha256(getvariable('e2b_webhook_secret') || body)))"
@@ -414,29 +576,39 @@ def _table_sql(names: Sequence[str]) -> str:
     """From `fields`: the event table. Captures and deliveries in a table go the careful path."""
     texts = []
     for column, aliases in _NAMES.items():
+        if column in _UNUSED:
+            continue
         present = [
             f"nullif(nullif({sql.quoted(name)}, ''), '\\N')" for name in aliases if name in names
         ]
         chosen = f"coalesce({', '.join(present)})" if present else "cast(null as varchar)"
         if column == "timestamp":
             chosen = sql.naive_as_utc(chosen)
-        alias = "t_data" if column == "event_data" else f"t_{column}"
-        texts.append(f"{chosen} as {alias}")
+        elif column == "event_data":
+            chosen = f"nullif({chosen}, 'null')"
+        texts.append(f"{chosen} as t_{column}")
     is_plain = "body" not in names and "request_body" not in names
-    data = "t_data is null or t_data = 'null'"
+    no_nul = " and ".join(
+        f"not coalesce(contains(t_{column}, chr(0)), false)"
+        for column in ("id", "sandbox_id", "execution_id", "template_id", "build_id", "team_id")
+    )
     return _typed_sql(
         f"""
         with chosen as (
             select {NUMBER} as record_number, {RAW} as raw, {", ".join(texts)} from fields
         ),
+        opened as (select *, {sql.values_of("t_event_data", _DATA_TYPES)} as d from chosen),
         texts as (
-            select * exclude (t_data), false as is_capture,
+            select * exclude (t_event_data), false as is_capture,
                 cast(null as varchar) as t_received_at, cast(null as varchar) as t_delivery_id,
                 'unsigned' as t_signature,
-                case when not ({data}) then {sql.strict_object("t_data")} end as t_data,
-                {str(is_plain).lower()} and (({data}) or {sql.strict_object("t_data")} is not null)
-                    as simple
-            from chosen
+                {str(is_plain).lower()} and {no_nul} and case
+                    when t_event_data is null then true
+                    when t_event_data = {_written_data("d", "t_event_data", '"')} then true
+                    when {sql.strict_object("t_event_data")} is null then false
+                    else {_is_simple_data("t_event_data", "$")}
+                end as simple
+            from opened
         )
         """,
         naive_data=True,
@@ -444,18 +616,14 @@ def _table_sql(names: Sequence[str]) -> str:
 
 
 def _typed_sql(texts: str, naive_data: bool = False) -> str:
-    """Typed columns and `ok` from the relation `texts` of t_<column> texts and `simple`."""
-    started, timeout = sql.json_text("x.started_at"), sql.json_text("d.set_timeout")
+    """Typed columns and `ok` from `texts`: t_<column> texts, event data `d`, and `simple`."""
+    started, timeout = "nullif(d.execution.started_at, '')", "nullif(d.set_timeout, '')"
     if naive_data:
         started, timeout = sql.naive_as_utc(started), sql.naive_as_utc(timeout)
     types = sql.text_list([TYPE_PREFIX + name for name in EVENT_TYPES])
-    pair = sql.literal(_PAIR)
-    plain = [
-        f"not coalesce(contains(t_{column}, chr(0)), false)"
-        for column in ("id", "sandbox_id", "execution_id", "template_id", "build_id", "team_id")
-    ]
+    one, several = sql.literal(_ONE_PAIR), sql.literal(_METADATA)
     numbers = " and ".join(
-        f"({sql.is_json_null(f'x.{key}')} or {column} is not null)"
+        f"(d.execution.{key} is null or {column} is not null)"
         for key, column in (
             ("vcpu_count", "vcpu"),
             ("memory_mb", "memory_mib"),
@@ -464,21 +632,8 @@ def _typed_sql(texts: str, naive_data: bool = False) -> str:
     )
     return f"""
         {texts},
-        opened_data as (
-            select *, {sql.opened("t_data", _DATA_KEYS)} as d,
-                t_data is null or (t_data[1] = '{{' and {sql.keys_within("t_data", _DATA_KEYS)})
-                    as d_simple
-            from texts
-        ),
-        opened_execution as (
-            select * exclude (t_data), {_not_null("d.sandbox_metadata")} as t_metadata,
-                {sql.opened("d.execution", _EXECUTION_KEYS)} as x,
-                {sql.is_json_null("d.execution")} or (d.execution[1] = '{{'
-                    and {sql.keys_within("d.execution", _EXECUTION_KEYS)}) as x_simple
-            from opened_data
-        ),
         typed as (
-            select record_number, raw,
+            select record_number, raw, simple, is_capture, d,
                 {sql.typed_time("t_received_at")} as received_at,
                 t_delivery_id as delivery_id, t_signature as signature, t_id as event_id,
                 case when list_contains({types}, t_type)
@@ -486,35 +641,37 @@ def _typed_sql(texts: str, naive_data: bool = False) -> str:
                 {sql.typed_time("t_timestamp")} as occurred_at,
                 t_sandbox_id as sandbox_id, coalesce(t_execution_id, '') as execution_id,
                 t_template_id as template_id, t_build_id as build_id, t_team_id as team_id,
-                case when t_metadata = '{{}}' then null
-                    when regexp_full_match(t_metadata, {sql.literal(_METADATA)})
-                    then '{{' || array_to_string(
-                        list_sort(regexp_extract_all(t_metadata, {pair})), ',') || '}}'
-                    end as metadata,
-                t_metadata, x_simple and d_simple and simple as simple,
+                nullif(nullif(d.sandbox_metadata::varchar, 'null'), '{{}}') as t_metadata,
+                case
+                    when t_metadata is null then null
+                    when regexp_full_match(t_metadata, {one}) then t_metadata
+                    when not regexp_full_match(t_metadata, {several}) then null
+                    when len(json_keys(t_metadata)) = len(list_distinct(json_keys(t_metadata)))
+                        then '{{' || array_to_string(list_sort(
+                            regexp_extract_all(t_metadata, {sql.literal(_PAIR)})), ',') || '}}'
+                end as metadata,
                 {started} as t_started_at, {sql.typed_time(started)} as started_at,
-                cast({sql.typed_whole("x.vcpu_count", 1, MAX_CORES)} as decimal(18,6)) as vcpu,
-                {sql.typed_whole("x.memory_mb", 1, MAX_MIB)} as memory_mib,
-                {sql.typed_whole("x.execution_time", 0, MAX_EXECUTION_MS)} as execution_ms,
+                case when d.execution.vcpu_count between 1 and {MAX_CORES}
+                    then cast(d.execution.vcpu_count as decimal(18,6)) end as vcpu,
+                case when d.execution.memory_mb between 1 and {MAX_MIB}
+                    then d.execution.memory_mb end as memory_mib,
+                case when d.execution.execution_time between 0 and {MAX_EXECUTION_MS}
+                    then d.execution.execution_time end as execution_ms,
                 {timeout} as t_set_timeout, {sql.typed_time(timeout)} as set_timeout_at,
-                {sql.json_text("d.kill_reason")} as kill_reason,
-                {_is_text("d.kill_reason")} and {_is_text("d.set_timeout")}
-                    and {_is_text("x.started_at")} as data_texts,
-                is_capture,
-                {" and ".join(plain)} and {numbers} as plain
-            from opened_execution
+                nullif(d.kill_reason, '') as kill_reason
+            from texts
         )
         select record_number, raw, coalesce(received_at, occurred_at) as known_at,
             received_at, delivery_id, signature, event_id, event_type, occurred_at, sandbox_id,
             execution_id, template_id, build_id, team_id, metadata, started_at, vcpu, memory_mib,
             execution_ms, set_timeout_at, kill_reason,
-            simple and plain and data_texts and event_id is not null and event_type is not null
+            simple and event_id is not null and event_type is not null
             and occurred_at is not null and sandbox_id is not null and signature is not null
             and (not is_capture or received_at is not null)
             and (t_started_at is null) = (started_at is null)
             and (t_set_timeout is null) = (set_timeout_at is null)
-            and (metadata is not null or coalesce(t_metadata, '{{}}') = '{{}}')
-            and coalesce(len(json_keys(metadata)) = len(list_distinct(json_keys(metadata))), true)
+            and (t_metadata is null) = (metadata is null)
+            and {numbers}
             as ok
         from typed
         """
@@ -546,4 +703,5 @@ EVENTS = RecordSource(
     required_columns=[],
     json_sql=_json_sql,
     table_sql=_table_sql,
+    reads_once=("json", "table"),
 )

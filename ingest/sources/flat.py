@@ -36,8 +36,9 @@ class Field:
 class FlatShape:
     """The fields of a source, the SQL of known_at and of a condition that rows must meet.
 
-    `dimensions` is the column that collects every other key as text, or None. `naive_as_utc` says
-    that a time without a zone is UTC; else it has none and is refused.
+    `dimensions` is the column that collects every other key as text, or None; to find the keys,
+    the SQL of JSON then reads its batch twice. `naive_as_utc` says that a time without a zone is UTC;
+    else it has none and is refused.
     """
 
     fields: tuple[Field, ...]
@@ -86,7 +87,7 @@ class FlatShape:
         ]
         return self._typed(
             f"""
-            select record_number, {", ".join(texts)}, {_object(pairs)} as dimensions_text,
+            select record_number, raw, {", ".join(texts)}, {_object(pairs)} as dimensions_text,
                 {" and ".join(simple)} as simple
             from (
                 select record_number, raw, {sql.opened("doc", known)} as j
@@ -115,11 +116,10 @@ class FlatShape:
         ]
         return self._typed(
             f"""
-            select {NUMBER} as record_number, {", ".join(texts)},
+            select {NUMBER} as record_number, {RAW} as raw, {", ".join(texts)},
                 {_object(pairs)} as dimensions_text, {" and ".join(["true", *simple])} as simple
             from fields
-            """,
-            f"(select {NUMBER} as record_number, {RAW} as raw from fields)",
+            """
         )
 
     def _other_keys(self, con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -164,8 +164,8 @@ class FlatShape:
             for value in values
         )
 
-    def _typed(self, texts: str, relation: str = "batch") -> str:
-        """Typed columns from f_<column> texts, joined back so that every record has an answer."""
+    def _typed(self, texts: str) -> str:
+        """Typed columns from f_<column> texts, of the records whose every field is canonical."""
         typed = []
         checks = ["simple", self.condition]
         for field in self.fields:
@@ -183,16 +183,11 @@ class FlatShape:
         chosen = ", ".join(field.column for field in self.fields)
         return f"""
             with texts as ({texts}),
-            typed as (select *, {", ".join(typed)} from texts),
-            good as (
-                select record_number as good_number, {self.known_at} as known_at, {chosen}
-                    {dimensions}
-                from typed
-                where {" and ".join(checks)}
-            )
-            select record_number, raw, good.* exclude (good_number),
-                good_number is not null as ok
-            from {relation} left join good on good_number = record_number
+            typed as (select *, {", ".join(typed)} from texts)
+            select record_number, raw, {self.known_at} as known_at, {chosen}{dimensions},
+                true as ok
+            from typed
+            where {" and ".join(checks)}
             """
 
 

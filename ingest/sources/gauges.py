@@ -60,4 +60,5 @@ GAUGES = RecordSource(
     required_columns=[field.names for field in _SHAPE.fields if field.required],
     json_sql=_SHAPE.json_sql,
     table_sql=_SHAPE.table_sql,
+    reads_once=("json", "table"),
 )

@@ -152,6 +152,7 @@ INTERVALS = RecordSource(
     required_columns=[field.names for field in _INTERVALS.fields if field.required],
     json_sql=_INTERVALS.json_sql,
     table_sql=_INTERVALS.table_sql,
+    reads_once=("json", "table"),
 )
 
 QUANTITIES = RecordSource(
@@ -169,4 +170,5 @@ QUANTITIES = RecordSource(
     required_columns=[field.names for field in _QUANTITIES.fields if field.required],
     json_sql=_QUANTITIES.json_sql,
     table_sql=_QUANTITIES.table_sql,
+    reads_once=("table",),
 )

@@ -85,4 +85,5 @@ SCALE_EVENTS = RecordSource(
     ],
     json_sql=_SHAPE.json_sql,
     table_sql=_SHAPE.table_sql,
+    reads_once=("json", "table"),
 )

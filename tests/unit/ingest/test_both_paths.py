@@ -28,6 +28,7 @@ from ingest_examples import (
 from ingest import records
 from ingest.landing import RECORD_SOURCES
 from ingest.schema import create_statements
+from ingest.sources import e2b
 
 pytestmark = pytest.mark.unit
 
@@ -238,13 +239,24 @@ EVENTS = changed(
         "type": st.sampled_from(["sandbox.lifecycle.killed", "killed", "sandbox.lifecycle.x", ""]),
     },
 )
+
+
+def sorted_data(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with the keys of its data in the order of the alphabet, as some writers have it."""
+    data = event.get("event_data")
+    if not isinstance(data, dict):
+        return event
+    return event | {"event_data": json.loads(json.dumps(data, sort_keys=True))}
+
+
+COMPACT, SPACED = (",", ":"), (", ", ": ")
 CAPTURES = st.builds(
-    lambda event, received, headers: {
+    lambda event, received, headers, separators, ascii_only: {
         "received_at": received,
         "headers": headers,
-        "body": json.dumps(event),
+        "body": json.dumps(event, separators=separators, ensure_ascii=ascii_only),
     },
-    EVENTS,
+    st.one_of(EVENTS, EVENTS.map(camel), EVENTS.map(sorted_data)),
     st.one_of(TIMES, ANYTHING),
     st.one_of(
         st.dictionaries(
@@ -252,8 +264,14 @@ CAPTURES = st.builds(
             st.one_of(TEXTS, ANYTHING),
             max_size=3,
         ),
+        st.fixed_dictionaries(
+            {"e2b-webhook-id": TEXTS, "e2b-delivery-id": TEXTS},
+            optional={"e2b-signature-version": TEXTS, "e2b-signature": st.one_of(TEXTS, ANYTHING)},
+        ),
         ANYTHING,
     ),
+    st.sampled_from([COMPACT, COMPACT, SPACED]),
+    st.booleans(),
 )
 FLAT["e2b"] = st.one_of(EVENTS, EVENTS.map(camel), CAPTURES)
 
@@ -270,6 +288,15 @@ SPOILED = st.sampled_from(
         ("0", "0.0"),
         ("e", "\t"),
         ("}", "}\x00"),
+        # Inside of the body of a capture, and in its envelope.
+        (':\\"', ':\\n\\"'),
+        ('\\",', '\\",\\"id\\":\\"z\\",'),
+        ("}}", "},}"),
+        ('},"body', ',},"body'),
+        ('"}', '","body":"{}"}'),
+        (':\\"', ":"),
+        ("60", "1e9"),
+        ("60", "9" * 19),
     ]
 )
 
@@ -302,11 +329,17 @@ def test_json(source: str, ascii_only: bool, tmp_path: Path) -> None:
     with warehouse() as con:
 
         @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(st.lists(st.tuples(FLAT[source], st.none() | SPOILED), min_size=1, max_size=25))
-        def check(drawn: list[tuple[Any, tuple[str, str] | None]]) -> None:
+        @given(
+            st.lists(
+                st.tuples(FLAT[source], st.none() | SPOILED, st.sampled_from([COMPACT, SPACED])),
+                min_size=1,
+                max_size=25,
+            )
+        )
+        def check(drawn: list[tuple[Any, tuple[str, str] | None, tuple[str, str]]]) -> None:
             lines = []
-            for record, spoil in drawn:
-                text = json.dumps(record, ensure_ascii=ascii_only, separators=(",", ":"))
+            for record, spoil, separators in drawn:
+                text = json.dumps(record, ensure_ascii=ascii_only, separators=separators)
                 lines.append(text.replace(*spoil, 1) if spoil else text)
             path = tmp_path / "a.jsonl"
             path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
@@ -382,3 +415,35 @@ def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
             finally:
                 records.FEW = before
             assert loaded.accepted == len(examples_of_source)
+
+
+def test_what_e2b_writes_is_known_by_its_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captures and bare events as they come take neither the piecewise checks nor the careful path.
+
+    For each: in either order of the event data, and captures with or without spaces outside.
+    """
+    killed = PAUSED | {"event_data": PAUSED["event_data"] | {"kill_reason": "timeout"}}
+    updated = PAUSED | {"event_data": {"set_timeout": "2026-08-01T11:00:00Z"}}
+    bare = [PAUSED, sorted_data(PAUSED), killed, sorted_data(killed), updated, camel(PAUSED)]
+    bare += [{key: value for key, value in PAUSED.items() if key != "event_data"}]
+    headers = {"e2b-webhook-id": "w", "e2b-delivery-id": "d", "e2b-signature-version": "v1"}
+    lines = [json.dumps(event, separators=COMPACT) for event in bare]
+    for separators in (COMPACT, SPACED):
+        capture = {"received_at": "2026-08-01T10:11:00Z", "headers": headers}
+        lines += [
+            json.dumps(capture | {"body": line}, separators=separators)
+            for line in lines[: len(bare)]
+        ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(lines))
+    monkeypatch.setattr(e2b, "_is_simple_payload", lambda: "false")
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("a record as E2B writes it was not known by its spelling")
+
+    strict = records.RecordSource(**(vars(e2b.EVENTS) | {"read": refuse}))
+    monkeypatch.setattr(records, "FEW", 0)
+    with warehouse() as con:
+        assert records.load_records(con, strict, path, "json", 1, None).accepted == len(lines)

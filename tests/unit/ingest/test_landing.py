@@ -217,34 +217,104 @@ def test_what_a_json_file_holds_is_told_from_its_content(
         assert found.startswith(expected)
 
 
+@pytest.mark.usefixtures("both_paths")
 def test_lines_across_blocks_keep_their_numbers(
     zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingest.reading.BLOCK_BYTES", 700)
-    zone.lines("e2b/a.jsonl", *(event(f"e{n}") for n in range(1, 40)))
+    monkeypatch.setattr("ingest.reading.LINES_BYTES", 500)
+    monkeypatch.setattr("ingest.records.PIECE", 4)
+    whole = [event(f"e{n}") for n in range(1, 40)]
+    # Every seventh is odd but valid, every tenth is bad; a blank line counts, and is no record.
+    lines = [
+        "bad" if n % 10 == 0 else json.dumps(record | {"network": None} if n % 7 == 0 else record)
+        for n, record in enumerate(whole, 1)
+    ]
+    zone.lines("e2b/a.jsonl", *lines[:20], "", *lines[20:])
+    amounts = [QUANTITY | {"record_id": f"q{n}"} for n in range(1, 40)]
+    zone.lines("quantities/a.jsonl", *amounts)
     zone.load()
+    expected = [(n if n <= 20 else n + 1, f"e{n}") for n in range(1, 40) if n % 10]
     found = zone.rows("select record_number, event_id from raw.e2b_events order by 1")
-    assert [row["event_id"] for row in found] == [f"e{row['record_number']}" for row in found]
+    assert [(row["record_number"], row["event_id"]) for row in found] == expected
+    bad = zone.rows("select record_number from ops.quarantine order by 1")
+    assert [row["record_number"] for row in bad] == [10, 20, 31]
+    found = zone.rows("select record_number, record_id from raw.quantities order by 1")
+    assert [row["record_id"] for row in found] == [f"q{row['record_number']}" for row in found]
     assert len(found) == 39
 
 
-def test_a_crash_leaves_whole_files_or_nothing(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_lines_before_many_short_ones(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read carefully before there were many records is neither lost nor told twice."""
+    monkeypatch.setattr("ingest.reading.BLOCK_BYTES", 6000)
+    monkeypatch.setattr("ingest.reading.LINES_BYTES", 3000)
+    monkeypatch.setattr("ingest.records.PIECE_BYTES", 10_000)
+    monkeypatch.setattr("ingest.records.FEW", 20)
+    long = [event(f"e{n}") | {"build": "x" * 5000} for n in (1, 2, 3)]
+    short = ["bad" if n % 9 == 0 else event(f"e{n}") for n in range(5, 100)]
+    zone.lines("e2b/a.jsonl", *long, "bad " + "y" * 5000, *short)
+    zone.load()
+    found = zone.rows("select record_number, event_id from raw.e2b_events order by 1")
+    assert [row["event_id"] for row in found] == [f"e{row['record_number']}" for row in found]
+    bad = [row["record_number"] for row in zone.rows("from ops.quarantine order by record_number")]
+    assert bad == [4, *range(9, 100, 9)]
+    assert len(found) == 99 - len(bad)
+
+
+@pytest.mark.usefixtures("both_paths")
+def test_of_a_group_of_files_each_keeps_its_own_records(zone: Zone) -> None:
+    zone.lines("e2b/a.jsonl", event("a1"), "bad", event("a3"))
+    broken = gzip.compress(b"\n".join(json.dumps(event(f"b{n}")).encode() for n in range(30_000)))
+    zone.write("e2b/b.jsonl.gz", broken[: len(broken) // 2])
+    zone.lines("e2b/c.jsonl", event("c1") | {"network": None}, event("c2"))
+    zone.write("e2b/d.jsonl", b'{"id":"\xff"}\n' + json.dumps(event("d2")).encode())
+    zone.write("e2b/e.jsonl", b"")
+    zone.load()
+    facts = zone.rows(
+        "select file, record_number, event_id from raw.e2b_events join ops.loads using (load_seq)"
+        " order by all"
+    )
+    assert [tuple(row.values()) for row in facts] == [
+        ("e2b/a.jsonl", 1, "a1"),
+        ("e2b/a.jsonl", 3, "a3"),
+        ("e2b/c.jsonl", 1, "c1"),
+        ("e2b/c.jsonl", 2, "c2"),
+        ("e2b/d.jsonl", 2, "d2"),
+    ]
+    bad = zone.rows("select file, record_number from ops.quarantine order by all")
+    assert [tuple(row.values()) for row in bad] == [
+        ("e2b/a.jsonl", 2),
+        ("e2b/b.jsonl.gz", None),
+        ("e2b/d.jsonl", 1),
+    ]
+    counts = zone.rows("select records, quarantined from ops.loads order by file")
+    assert [tuple(row.values()) for row in counts] == [(3, 1), (1, 1), (2, 0), (2, 1), (0, 0)]
+
+
+@pytest.mark.parametrize(("group_files", "left"), [(1, ["a"]), (1000, [])])
+def test_a_crash_leaves_whole_files_or_nothing(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch, group_files: int, left: list[str]
+) -> None:
     zone.lines("e2b/a.jsonl", event("a"))
     zone.lines("e2b/b.jsonl", event("b"), "bad")
-    noted = landing_module._note_load
+    noted = landing_module._note_loads
 
-    def crash(con: Any, settings: Any, landed: Any, *rest: Any) -> Any:
-        if landed.file == "e2b/b.jsonl":
+    def crash(con: Any, settings: Any, numbered: Any, came: Any) -> Any:
+        loads = noted(con, settings, numbered, came)
+        if "e2b/b.jsonl" in [load.file for load in loads]:
             raise KeyboardInterrupt
-        return noted(con, settings, landed, *rest)
+        return loads
 
     with monkeypatch.context() as patched:
-        patched.setattr(landing_module, "_note_load", crash)
+        patched.setattr(landing_module, "GROUP_FILES", group_files)
+        patched.setattr(landing_module, "_note_loads", crash)
         with pytest.raises(KeyboardInterrupt):
             zone.load()
     zone.check_rows_in_are_rows_out()
-    assert [row["event_id"] for row in zone.rows("from raw.e2b_events")] == ["a"]
-    assert [load.file for load in zone.load().loads] == ["e2b/b.jsonl"]
+    assert [row["event_id"] for row in zone.rows("from raw.e2b_events")] == left
+    assert "e2b/b.jsonl" in [load.file for load in zone.load().loads]
+    ids = zone.rows("select event_id from raw.e2b_events order by all")
+    assert [row["event_id"] for row in ids] == ["a", "b"]
     assert all(row["is_current"] for row in zone.rows(LOADS))
 
 
@@ -266,6 +336,27 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
     assert (summary.loads, summary.still_written) == ([], ["e2b/a.jsonl"])
     assert [load.records for load in zone.load().loads] == [2]
     assert path.exists()
+
+
+def test_of_a_group_only_the_file_that_changes_while_it_loads_waits(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        zone.lines(f"e2b/{name}.jsonl", event(name))
+    noted = landing_module._note_loads
+
+    def change(*arguments: Any) -> Any:
+        zone.lines("e2b/b.jsonl", event("b"), event("more"))
+        return noted(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(landing_module, "_note_loads", change)
+        summary = zone.load()
+    assert summary.still_written == ["e2b/b.jsonl"]
+    assert [load.file for load in summary.loads] == ["e2b/a.jsonl", "e2b/c.jsonl"]
+    assert [(load.file, load.records) for load in zone.load().loads] == [("e2b/b.jsonl", 2)]
+    ids = zone.rows("select event_id from raw.e2b_events order by all")
+    assert [row["event_id"] for row in ids] == ["a", "b", "c", "more"]
 
 
 def test_unchanged_files_are_not_read_again(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +387,20 @@ def test_progress_tells_each_loaded_file(zone: Zone) -> None:
     said: list[str] = []
     load_landing(zone.con, zone.settings, said.append)
     assert said == ["quantities/a.jsonl: 2 records, 1 quarantined"]
+
+
+def test_progress_tells_how_far_a_long_file_is(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.reading.BLOCK_BYTES", 700)
+    monkeypatch.setattr("ingest.reading.LINES_BYTES", 100)
+    monkeypatch.setattr("ingest.records.TELL_EVERY", 20)
+    zone.lines("quantities/a.jsonl", *([QUANTITY] * 50))
+    said: list[str] = []
+    load_landing(zone.con, zone.settings, said.append)
+    assert said == [
+        "quantities/a.jsonl: 20 records read",
+        "quantities/a.jsonl: 40 records read",
+        "quantities/a.jsonl: 50 records",
+    ]
 
 
 def test_a_landing_zone_that_is_not_there(zone: Zone) -> None:
