@@ -37,8 +37,8 @@ class FlatShape:
     """The fields of a source, the SQL of known_at and of a condition that rows must meet.
 
     `dimensions` is the column that collects every other key as text, or None; to find the keys,
-    the SQL of JSON then reads its batch twice. `naive_as_utc` says that a time without a zone is UTC;
-    else it has none and is refused.
+    the SQL of JSON then reads its batch twice. `naive_as_utc` says that a time without a zone is
+    UTC; else it has none and is refused.
     """
 
     fields: tuple[Field, ...]
