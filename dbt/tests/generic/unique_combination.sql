@@ -1,4 +1,4 @@
-{#- Fails for every combination of `columns` that more than one row has: the key of a table without a single-column one. -#}
+{#- Fails for every combination of `columns` that more than one row has: a key of several columns. -#}
 {% test unique_combination(model, columns) %}
 select {{ columns | join(', ') }}
 from {{ model }}

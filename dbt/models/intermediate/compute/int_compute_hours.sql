@@ -16,7 +16,9 @@ stretches as (
         intervals.account_id,
         intervals.dimensions,
         greatest(epoch_us(intervals.started_at), epoch_us(cast(touched.usage_date as timestamptz))) as a,
-        least(epoch_us(intervals.ended_at), epoch_us(cast(touched.usage_date as timestamptz)) + 24 * {{ hour_us }}) as b,
+        least(
+            epoch_us(intervals.ended_at), epoch_us(cast(touched.usage_date as timestamptz)) + 24 * {{ hour_us }}
+        ) as b,
         intervals.evidence <> 'observed' as is_inferred
     from {{ ref('int_compute_intervals') }} as intervals
     inner join {{ ref('int_touched_account_days') }} as touched

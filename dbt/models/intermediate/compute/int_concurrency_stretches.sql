@@ -61,7 +61,7 @@ levels as (
     select
         account_id,
         at_us,
-        sum(change) over (rows unbounded preceding) as level,
+        sum(change) over (rows unbounded preceding) as level,  -- noqa: PRS
         lead(at_us) over () as next_at_us,
         lead(account_id) over () as next_account_id
     from points

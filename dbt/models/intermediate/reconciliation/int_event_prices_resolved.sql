@@ -87,7 +87,7 @@ listed as (
         account_id,
         period_start,
         period_end,
-        list_sort(list({'place': place, 'version_number': version_number})) as version_list
+        list_sort(list({ 'place': place, 'version_number': version_number })) as version_list
     from (
         select
             *,

@@ -66,7 +66,8 @@ select
     '{}' as dimensions,
     hours.usage_date,
     cast(sum({{ storage_quantity('meters.measure', 'hours.byte_us') }}) as decimal(38, 16)) as quantity,
-    cast(sum({{ storage_quantity('meters.measure', 'hours.inferred_byte_us') }}) as decimal(38, 16)) as inferred_quantity
+    cast(sum({{ storage_quantity('meters.measure', 'hours.inferred_byte_us') }}) as decimal(38, 16))
+        as inferred_quantity
 from {{ ref('int_storage_hours') }} as hours
 inner join {{ ref('stg_pricebook__meters') }} as meters on meters.source = 'storage'
 {% if is_incremental() -%}
