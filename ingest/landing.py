@@ -24,6 +24,7 @@ from ingest.records import Loaded, RecordSource, load_records
 from ingest.schema import PRICEBOOK_TABLES
 from ingest.settings import Settings
 from ingest.sources.accounts import REFERENCE_FILES, load_reference
+from ingest.sources.cloudevents import EVENTS as CLOUDEVENTS
 from ingest.sources.e2b import EVENTS
 from ingest.sources.generic import INTERVALS, QUANTITIES
 from ingest.sources.opencomputer import SCALE_EVENTS
@@ -34,6 +35,7 @@ RECORD_SOURCES: dict[str, RecordSource] = {
     "opencomputer/scale_events": SCALE_EVENTS,
     "intervals": INTERVALS,
     "quantities": QUANTITIES,
+    "cloudevents": CLOUDEVENTS,
 }
 PRICEBOOK = "pricebook"
 REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
@@ -41,7 +43,6 @@ REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
 # Promised folders and files that no source reads yet: told in the summary, never passed over.
 NOT_READ_YET = (
     "daytona/",
-    "cloudevents/",
     "gauges/",
     "storage/",
     "corrections.csv",

@@ -33,6 +33,9 @@ RECORD_TABLES: dict[str, str] = {
         record_id VARCHAR NOT NULL, account_ref VARCHAR NOT NULL, meter_id VARCHAR NOT NULL,
         quantity DECIMAL(38,16) NOT NULL, started_at TIMESTAMPTZ NOT NULL,
         ended_at TIMESTAMPTZ NOT NULL, dimensions VARCHAR NOT NULL""",
+    "raw.cloudevents": """
+        event_source VARCHAR NOT NULL, event_id VARCHAR NOT NULL, event_type VARCHAR NOT NULL,
+        subject VARCHAR, occurred_at TIMESTAMPTZ NOT NULL, data VARCHAR NOT NULL""",
     "raw.accounts": """
         account_id VARCHAR NOT NULL, name VARCHAR, stripe_customer_id VARCHAR,
         currency VARCHAR NOT NULL, timezone VARCHAR NOT NULL, email VARCHAR""",

@@ -9,6 +9,7 @@ RAW_ASSETS = {
     "opencomputer_scale_events": "OpenComputer scale events; one row a record of the table.",
     "intervals": "Provider-neutral intervals of constant size; one row a record.",
     "quantities": "Amounts that were measured elsewhere; one row a record.",
+    "cloudevents": "CloudEvents that event meters count; one row a record.",
     "accounts": "Accounts; one row a record of every version of accounts.csv.",
     "account_links": "Which provider reference belongs to which account; one row a record.",
     "subscriptions": "Which account is on which plan from when; one row a record.",

@@ -10,7 +10,7 @@ import duckdb
 
 from dagster_project.lib import check_results, pipeline, progress
 from dagster_project.lib.check_results import CheckResult
-from ingest.expectations import ExpectationOutcome, Rule, e2b, opencomputer, validate
+from ingest.expectations import ExpectationOutcome, Rule, cloudevents, e2b, opencomputer, validate
 from ingest.settings import Settings
 
 
@@ -32,6 +32,7 @@ SUITES = (
         "opencomputer/scale_events",
         opencomputer.SUITE.rules,
     ),
+    RawSuite("cloudevents", "cloudevents", "cloudevents", cloudevents.SUITE.rules),
 )
 ASSET_OF_CHECK = {rule.name: suite.asset for suite in SUITES for rule in suite.rules}
 

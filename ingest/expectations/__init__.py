@@ -22,7 +22,7 @@ from typing import Any
 from ingest.errors import MeterhouseError
 from ingest.settings import Settings
 
-SUITES = ("e2b", "opencomputer")
+SUITES = ("e2b", "opencomputer", "cloudevents")
 SAMPLE_ROWS = 10
 TIMEOUT_SECONDS = 3600
 

@@ -13,7 +13,7 @@ from dagster_project.lib.owner_tags import tag_owning_process
 from dagster_project.lib.pools import WAREHOUSE_POOL
 from ingest.errors import UsageError
 
-_USAGE = {"e2b_events", "opencomputer_scale_events", "intervals", "quantities"}
+_USAGE = {"e2b_events", "opencomputer_scale_events", "intervals", "quantities", "cloudevents"}
 _FRESH = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=26), warn_window=timedelta(hours=3)
 )

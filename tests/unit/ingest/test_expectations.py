@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ingest_examples import PAUSED, SCALE_EVENT, execution
+from ingest_examples import CLOUDEVENT, PAUSED, SCALE_EVENT, execution
 from ingest_zone import Zone
 
 from ingest.errors import MeterhouseError
-from ingest.expectations import e2b, opencomputer, validate
+from ingest.expectations import cloudevents, e2b, opencomputer, validate
+from ingest.expectations.cloudevents import SUITE as CLOUDEVENTS
 from ingest.expectations.e2b import SUITE as E2B
 from ingest.expectations.opencomputer import SUITE as OPENCOMPUTER
 from ingest.warehouse import connect
@@ -19,19 +20,28 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
     zone.lines("e2b/a.jsonl", PAUSED, PAUSED)
     zone.lines("e2b/b.jsonl", PAUSED | {"sandbox_id": "another"}, execution(memory_mb=64))
     zone.lines("opencomputer/scale_events/a.jsonl", SCALE_EVENT, SCALE_EVENT | {"memoryMB": 2048})
+    other = {"data": {"tokens": 13}}
+    zone.lines("cloudevents/a.jsonl", CLOUDEVENT, CLOUDEVENT | {"id": "e-2", "subject": None})
+    zone.lines("cloudevents/b.jsonl", CLOUDEVENT | other, CLOUDEVENT | {"source": "/us"} | other)
     summary = zone.load()
     zone.con.close()
 
     outcomes = validate(zone.settings, summary.load_seqs)
     assert [outcome.name for outcome in outcomes] == [
-        rule.name for suite in (E2B, OPENCOMPUTER) for rule in suite.rules
+        rule.name for suite in (E2B, OPENCOMPUTER, CLOUDEVENTS) for rule in suite.rules
     ]
     failed = {outcome.name: outcome for outcome in outcomes if not outcome.passed}
     assert {name: (each.failing_rows, each.blocking) for name, each in failed.items()} == {
         "e2b_memory_is_plausible": (1, True),
         "e2b_event_id_means_one_event": (4, True),
         "opencomputer_memory_is_a_tier": (1, False),
+        "cloudevents_subject_is_present": (1, False),
+        "cloudevents_id_means_one_event": (2, False),
     }
+    assert failed["cloudevents_id_means_one_event"].sample == [
+        ("cloudevents/a.jsonl", 1),
+        ("cloudevents/b.jsonl", 1),
+    ]
     assert failed["e2b_memory_is_plausible"].sample == [("e2b/b.jsonl", 2)]
     assert failed["e2b_event_id_means_one_event"].sample == [
         ("e2b/a.jsonl", 1),
@@ -48,6 +58,7 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
 def test_no_loads_nothing_to_expect(zone: Zone) -> None:
     assert e2b.validate(zone.settings, []) == []
     assert opencomputer.validate(zone.settings, []) == []
+    assert cloudevents.validate(zone.settings, []) == []
 
 
 def test_a_suite_that_cannot_run_says_why(zone: Zone) -> None:
