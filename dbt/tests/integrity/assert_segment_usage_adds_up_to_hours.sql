@@ -1,7 +1,16 @@
 {{ config(meta={"dagster": {"ref": {"name": "int_segment_usage"}}}) }}
 -- What billing segments hold of a meter is never more than the account's usage of it, and all of it
--- where segments cover the account's whole time; hours cut by a segment's edge included.
+-- where segments cover the account's whole time; hours cut by a segment's edge included. Of an event
+-- meter a correction may lie outside, so only the equality holds; what does not add up is left out.
 with
+
+separate as (
+    select meter_id from {{ ref('int_event_meters') }} where not is_additive
+),
+
+correctable as (
+    select meter_id from {{ ref('int_event_meters') }}
+),
 
 covered as (
     select account_id, min(segment_start) as first_at, max(segment_end) as last_at,
@@ -16,6 +25,7 @@ used as (
         account_id, meter_id, sum(quantity) as quantity,
         min(usage_hour) as first_hour, max(usage_hour) + interval 1 hour as last_hour
     from {{ ref('fct_usage_hourly') }}
+    anti join separate using (meter_id)
     group by account_id, meter_id
 ),
 
@@ -30,7 +40,7 @@ from used
 inner join covered using (account_id)
 left join segmented using (account_id, meter_id)
 where
-    segmented.quantity > used.quantity
+    (segmented.quantity > used.quantity and used.meter_id not in (select correctable.meter_id from correctable))
     or (
         covered.is_gapless and covered.first_at <= used.first_hour and covered.last_at >= used.last_hour
         and segmented.quantity is distinct from used.quantity

@@ -53,8 +53,7 @@ NOT_RATED_YET: dict[str, frozenset[str] | None] = {
     "transform": None,
     "interval": frozenset({"year"}),
     "threshold_amount": None,
-    "meter source": frozenset({"storage", "events"}),
-    "meter rounding": frozenset({"up", "down", "half_up"}),
+    "meter source": frozenset({"storage"}),
 }
 
 _COMPUTE_TEXTS = ("provider", "region")
@@ -195,8 +194,6 @@ class _Checker:
         meter = definition.meter
         if meter is not None:
             _check_rated(document, place, "meter source", meter.source)
-            if meter.rounding is not None:
-                _check_rated(document, place, "meter rounding", meter.rounding.mode)
         return meter
 
 

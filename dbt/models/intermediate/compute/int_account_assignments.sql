@@ -17,6 +17,8 @@ account_references as (
         select account_reference from {{ ref('int_compute_runs') }}
         union
         select account_reference from {{ ref('stg_generic__quantities') }}
+        union
+        select account_reference from {{ ref('stg_cloudevents__events') }}
     ) as every_reference
 ),
 
@@ -55,7 +57,7 @@ candidates as (
         and pairs.metadata_key = links.metadata_key
         and pairs.metadata_value = links.match_value
     union all
-    -- A quantity names no provider: then every provider's links are searched.
+    -- A quantity or an event names no provider: then every provider's links are searched.
     select
         described.account_reference, links.precedence, links.match_key, links.account_id, links.valid_from,
         links.valid_to

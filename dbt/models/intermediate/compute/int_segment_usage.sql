@@ -101,9 +101,22 @@ select
     quantities.dimensions,
     cast(sum(quantities.quantity) as decimal(38, 16)) as quantity,
     cast(0 as decimal(38, 16)) as inferred_quantity
-from {{ ref('int_quantities') }} as quantities
+from {{ ref('int_amounts_measured') }} as quantities
 inner join segments
     on quantities.account_id = segments.account_id
     and quantities.used_at >= segments.segment_start
     and quantities.used_at < segments.segment_end
 group by segments.segment_id, segments.account_id, quantities.meter_id, quantities.dimensions
+
+union all
+
+select
+    segments.segment_id,
+    segments.account_id,
+    events.meter_id,
+    events.selection as dimensions,
+    cast(events.quantity as decimal(38, 16)) as quantity,
+    cast(0 as decimal(38, 16)) as inferred_quantity
+from {{ ref('int_event_segment_quantities') }} as events
+inner join segments using (segment_id)
+where events.selected_by = 'dimensions'

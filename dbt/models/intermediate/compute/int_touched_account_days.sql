@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
--- every state of the records told anew. With another price book (its meters name the usage): all days.
+-- every state of the records told anew. For events: int_touched_event_days. With another price book (its meters name the usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -16,6 +16,7 @@ where false
 -- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
 -- depends_on: {{ ref('stg_generic__quantities') }}
 -- depends_on: {{ ref('int_account_assignments') }}
+-- depends_on: {{ ref('int_touched_event_days') }}
 {% else %}
 with
 
@@ -68,6 +69,9 @@ inner join {{ ref('int_account_assignments') }} as assignments
     on quantities.account_reference = assignments.account_reference
     and quantities.started_at >= assignments.valid_from
     and quantities.started_at < assignments.valid_to
+union
+select account_id, usage_date
+from {{ ref('int_touched_event_days') }}
 union
 select account_id, usage_date
 from {{ built }}

@@ -1,6 +1,7 @@
 {{ config(materialized='table') }}
 -- Grain: statement, plan version and charge: what is to be priced. The measured total of the period
 -- is rounded once, half away from zero, to 12 places, then as its meter says, then transformed.
+-- What event meters measured comes from int_event_charge_quantities.
 -- Where a plan has several versions in a period, included quantity and tiers run on through them:
 -- publishing a new version with the same prices never changes a bill.
 with
@@ -10,6 +11,7 @@ charges as (
         charges.*,
         tiers.flat_amount as first_flat_amount,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as event_name,
+        meters.source as meter_source,
         meters.rounding_mode,
         meters.rounding_step
     from {{ ref('stg_pricebook__charges') }} as charges
@@ -51,8 +53,17 @@ measured as (
         and usage.plan_version = charges.plan_version
         and matches.meter_id = charges.meter_id
         and matches.where_dimensions = charges.where_dimensions
+    where charges.meter_source is distinct from 'events'
     group by all
     having cast(sum(usage.quantity) as decimal(38, 12)) <> 0
+    union all
+    select
+        statement_id,
+        plan_id,
+        plan_version,
+        charge_key,
+        quantity as measured_quantity
+    from {{ ref('int_event_charge_quantities') }}
 ),
 
 -- A charge that costs something even without usage is priced in every period of the plan.
@@ -91,15 +102,31 @@ described as (
         charges.transform_operation,
         charges.transform_factor,
         charges.transform_rounding,
-        {{ round_to_step(
-            'quantities.measured_quantity', 'charges.rounding_mode', 'charges.rounding_step'
-        ) }} as quantity
+        charges.rounding_mode,
+        charges.rounding_step,
+        quantities.measured_quantity,
+        cast(sum(quantities.measured_quantity) over (
+            partition by versions_in_period.statement_id, charges.charge_key, charges.meter_id
+            order by versions_in_period.version_start
+        ) as decimal(38, 12)) as measured_so_far
     from quantities
     inner join versions_in_period using (statement_id, plan_id, plan_version)
     inner join charges
         on quantities.plan_id = charges.plan_id
         and quantities.plan_version = charges.plan_version
         and quantities.charge_key = charges.charge_key
+),
+
+-- The quantity of the period is rounded as the meter says, not that of each version.
+rounded as (
+    select
+        * exclude (rounding_mode, rounding_step, measured_quantity, measured_so_far),
+        cast(
+            {{ round_to_step('measured_so_far', 'rounding_mode', 'rounding_step') }}
+            - {{ round_to_step('(measured_so_far - measured_quantity)', 'rounding_mode', 'rounding_step') }}
+            as decimal(38, 12)
+        ) as quantity
+    from described
 ),
 
 transformed as (
@@ -115,7 +142,7 @@ transformed as (
                 'cast(1 as decimal(38, 12))'
             ) }}
         end as priced_quantity
-    from described
+    from rounded
 ),
 
 -- What earlier versions of the period had already used.

@@ -72,11 +72,22 @@ quantity_rows as (
         on told.load_seq = set_aside.load_seq and told.record_number = set_aside.record_number
     left join {{ ref('int_quantities') }} as counted
         on told.load_seq = counted.load_seq and told.record_number = counted.record_number
-    left join {{ ref('stg_pricebook__meters') }} as meters on told.meter_id = meters.meter_id
+    -- A meter whose parts do not add up takes events only (int_amounts_measured).
+    left join {{ ref('stg_pricebook__meters') }} as meters
+        on told.meter_id = meters.meter_id and coalesce(meters.aggregation, 'sum') in ('sum', 'count')
     left join subscribed
         on counted.account_id = subscribed.account_id
         and counted.used_at >= subscribed.segment_start
         and counted.used_at < subscribed.segment_end
+    group by all
+),
+
+event_rows as (
+    select
+        load_seq,
+        disposition,
+        count(*) as row_count
+    from {{ ref('int_event_records') }}
     group by all
 ),
 
@@ -90,6 +101,7 @@ reference_rows as (
     where
         load_seq not in (select load_seq from time_records)
         and load_seq not in (select load_seq from quantity_rows)
+        and load_seq not in (select load_seq from event_rows)
 ),
 
 quarantined as (
@@ -109,6 +121,8 @@ counted as (
     select load_seq, counted_as, -row_count from aside
     union all
     select load_seq, disposition, row_count from quantity_rows
+    union all
+    select load_seq, disposition, row_count from event_rows
     union all
     select load_seq, disposition, row_count from reference_rows
     union all

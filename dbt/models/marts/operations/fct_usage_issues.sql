@@ -1,4 +1,4 @@
--- Grain: one run of a sandbox and one thing about it that a person should know.
+-- Grain: one run of a sandbox, or one event, and one thing about it that a person should know.
 with
 
 issues as (
@@ -26,3 +26,16 @@ select
     started_at,
     ended_at
 from issues
+
+union all
+
+select
+    issue,
+    account_id,
+    'cloudevents' as provider,
+    event_source as source_account,
+    event_type as sandbox_id,
+    event_id as execution_id,
+    occurred_at as started_at,
+    occurred_at as ended_at
+from {{ ref('int_event_issues') }}

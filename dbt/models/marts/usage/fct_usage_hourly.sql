@@ -2,7 +2,8 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
 ) }}
--- Grain: account, meter, dimensions, UTC hour.
+-- Grain: account, meter, dimensions, UTC hour. Of a meter whose hours do not add up (int_event_hours),
+-- its aggregation of the hour alone.
 -- depends_on: {{ ref('int_touched_account_days') }}
 with
 
@@ -21,12 +22,12 @@ quantities as (
         date_trunc('hour', used_at) as usage_hour,
         cast(used_at as date) as usage_date,
         cast(sum(quantity) as decimal(38, 16)) as quantity
-    from {{ ref('int_quantities') }}
+    from {{ ref('int_amounts_measured') }} as amounts
     {% if is_incremental() -%}
     where exists (
         select 1
         from {{ ref('int_touched_account_days') }} as touched
-        where touched.account_id = int_quantities.account_id and touched.usage_date = cast(int_quantities.used_at as date)
+        where touched.account_id = amounts.account_id and touched.usage_date = cast(amounts.used_at as date)
     )
     {%- endif %}
     group by all
@@ -56,3 +57,15 @@ select
     cast(0 as decimal(38, 16)) as inferred_quantity,
     usage_date
 from quantities
+
+union all
+
+select
+    account_id,
+    meter_id,
+    dimensions,
+    used_from as usage_hour,
+    quantity,
+    cast(0 as decimal(38, 16)) as inferred_quantity,
+    usage_date
+from {{ ref('int_event_hours') }}

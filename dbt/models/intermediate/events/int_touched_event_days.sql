@@ -1,0 +1,95 @@
+{{ config(materialized='table') }}
+-- Grain: one account and UTC day whose event usage may differ from the last build: days of every record
+-- of the events told anew; for a weighted_sum meter, whose level lasts, also all days after them, and the
+-- days by which the clock moved; with another price book all days, of the last build too. Empty in a
+-- full build.
+{%- set built = load_relation_of('marts', 'fct_usage_hourly') %}
+{% if flags.FULL_REFRESH or built is none %}
+select
+    cast(null as varchar) as account_id,
+    cast(null as date) as usage_date
+where false
+-- depends_on: {{ ref('stg_ops__run_context') }}
+-- depends_on: {{ ref('stg_cloudevents__events') }}
+-- depends_on: {{ ref('int_account_assignments') }}
+-- depends_on: {{ ref('int_event_meters') }}
+-- depends_on: {{ ref('int_event_values') }}
+{% else %}
+with
+
+context as (
+    select * from {{ ref('stg_ops__run_context') }}
+),
+
+told_anew as (
+    select distinct
+        event_source,
+        event_id
+    from {{ ref('stg_cloudevents__events') }}
+    where
+        known_at <= (select context.as_of from context)
+        and (
+            load_seq > (select context.previous_load_seq from context)
+            or known_at > (select context.previous_as_of from context)
+        )
+),
+
+changed as (
+    select distinct
+        assignments.account_id,
+        meters.aggregation,
+        cast(events.occurred_at as date) as usage_date
+    from {{ ref('stg_cloudevents__events') }} as events
+    semi join told_anew using (event_source, event_id)
+    inner join {{ ref('int_event_meters') }} as meters using (event_type)
+    inner join {{ ref('int_account_assignments') }} as assignments
+        on events.account_reference = assignments.account_reference
+        and events.occurred_at >= assignments.valid_from
+        and events.occurred_at < assignments.valid_to
+    where events.known_at <= (select context.as_of from context)
+),
+
+metered as (
+    select distinct
+        account_id,
+        aggregation,
+        cast(occurred_at as date) as usage_date
+    from {{ ref('int_event_values') }}
+    where issue is null
+),
+
+lasting as (
+    select account_id, min(usage_date) as first_date
+    from changed
+    where aggregation = 'weighted_sum'
+    group by account_id
+    union all
+    select account_id, cast((select context.previous_as_of from context) as date) as first_date
+    from metered
+    where aggregation = 'weighted_sum'
+    group by account_id
+    union all
+    select account_id, min(usage_date) as first_date
+    from metered
+    where aggregation = 'weighted_sum' and (select context.pricebook_changed from context)
+    group by account_id
+)
+
+select account_id, usage_date
+from changed
+union
+select
+    account_id,
+    cast(unnest(generate_series(
+        first_date, cast((select context.as_of from context) as date), interval 1 day
+    )) as date) as usage_date
+from lasting
+union
+select account_id, usage_date
+from metered
+where (select context.pricebook_changed from context)
+union
+select account_id, usage_date
+from {{ built }}
+where (select context.pricebook_changed from context)
+{% endif %}
