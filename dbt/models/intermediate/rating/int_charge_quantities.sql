@@ -123,7 +123,9 @@ rounded as (
         * exclude (rounding_mode, rounding_step, measured_quantity, measured_so_far),
         cast(
             {{ round_to_step('measured_so_far', 'rounding_mode', 'rounding_step') }}
-            - {{ round_to_step('(measured_so_far - measured_quantity)', 'rounding_mode', 'rounding_step') }}
+            - {{ round_to_step(
+                '(measured_so_far - measured_quantity)', 'rounding_mode', 'rounding_step'
+            ) }}
             as decimal(38, 12)
         ) as quantity
     from described
