@@ -1,9 +1,13 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
+) }}
 -- Grain: billing segment, meter whose parts do not add up, and selection of its events: those of one
 -- combination of dimensions, or all that fall under one `where` of the price book. The quantity is one of
 -- the whole statement, from all of its events; its segments are shares of it that sum to it exactly, at
 -- 12 places (DECISIONS D38): a distinct value belongs to the segment in which it first occurs, a weighted
 -- sum is measured in each, and max, min, latest and average are shared by time.
+-- depends_on: {{ ref('int_touched_accounts') }}
 with
 
 segments as (
@@ -20,12 +24,18 @@ segments as (
         cast(sum(epoch_us(segment_end) - epoch_us(segment_start)) over (partition by statement_id) as bigint)
             as statement_us
     from {{ ref('int_billing_segments') }}
+    {% if is_incremental() -%}
+    semi join {{ ref('int_touched_accounts') }} using (account_id)
+    {%- endif %}
     window so_far as (partition by statement_id order by segment_start)
 ),
 
 readings as (
     select *
     from {{ ref('int_event_values') }}
+    {% if is_incremental() -%}
+    semi join {{ ref('int_touched_accounts') }} using (account_id)
+    {%- endif %}
     where issue is null and not is_additive
 ),
 
@@ -65,6 +75,7 @@ placed as (
     select
         segments.statement_id,
         segments.segment_id,
+        segments.account_id,
         readings.meter_id,
         selections.selected_by,
         selections.selection,
@@ -86,24 +97,26 @@ placed as (
 
 first_seen as (
     select
+        account_id,
         meter_id,
         selected_by,
         selection,
         arg_min(segment_id, occurred_at) as segment_id
     from placed
     where aggregation = 'unique_count'
-    group by statement_id, meter_id, selected_by, selection, value_text
+    group by statement_id, account_id, meter_id, selected_by, selection, value_text
 ),
 
 seen as (
     select
         segment_id,
+        account_id,
         meter_id,
         selected_by,
         selection,
         cast(count(*) as decimal(38, 12)) as quantity
     from first_seen
-    group by segment_id, meter_id, selected_by, selection
+    group by segment_id, account_id, meter_id, selected_by, selection
 ),
 
 grouped as (
@@ -133,6 +146,7 @@ shared as (
     select
         segments.segment_id,
         segments.statement_id,
+        segments.account_id,
         segments.segment_start,
         period_quantities.meter_id,
         period_quantities.selected_by,
@@ -150,6 +164,7 @@ level_time as (
     select
         segments.segment_id,
         segments.statement_id,
+        segments.account_id,
         segments.segment_start,
         segments.period_us,
         levels.meter_id,
@@ -190,6 +205,7 @@ so_far as (
     select
         segment_id,
         statement_id,
+        account_id,
         segment_start,
         meter_id,
         selected_by,
@@ -200,6 +216,7 @@ so_far as (
     select
         segment_id,
         statement_id,
+        account_id,
         segment_start,
         meter_id,
         selected_by,
@@ -210,6 +227,7 @@ so_far as (
 
 select
     segment_id,
+    account_id,
     meter_id,
     selected_by,
     selection,
@@ -223,6 +241,7 @@ union all
 
 select
     segment_id,
+    account_id,
     meter_id,
     selected_by,
     selection,

@@ -1,7 +1,11 @@
-{{ config(materialized='table') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_events'), ['event_source', 'event_id']) }}"
+) }}
 -- Grain: one event and meter that its type feeds: the value that the meter reads from its data. A number
 -- may be text; one with more than 16 places is rounded to 16, half away from zero, as usage is kept
 -- (DECISIONS D37). An event from which the meter can read nothing has an issue and no value.
+-- depends_on: {{ ref('int_touched_events') }}
 {%- set number = '[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?' %}
 with
 
@@ -25,6 +29,9 @@ read as (
         end as value_text
     from {{ ref('int_events') }} as events
     inner join {{ ref('int_event_meters') }} as meters using (event_type)
+    {% if is_incremental() -%}
+    semi join {{ ref('int_touched_events') }} as touched using (event_source, event_id)
+    {%- endif %}
 ),
 
 numbers as (

@@ -14,24 +14,12 @@ where false
 -- depends_on: {{ ref('int_account_assignments') }}
 -- depends_on: {{ ref('int_event_meters') }}
 -- depends_on: {{ ref('int_event_values') }}
+-- depends_on: {{ ref('int_touched_events') }}
 {% else %}
 with
 
 context as (
     select * from {{ ref('stg_ops__run_context') }}
-),
-
-told_anew as (
-    select distinct
-        event_source,
-        event_id
-    from {{ ref('stg_cloudevents__events') }}
-    where
-        known_at <= (select context.as_of from context)
-        and (
-            load_seq > (select context.previous_load_seq from context)
-            or known_at > (select context.previous_as_of from context)
-        )
 ),
 
 changed as (
@@ -40,7 +28,7 @@ changed as (
         meters.aggregation,
         cast(events.occurred_at as date) as usage_date
     from {{ ref('stg_cloudevents__events') }} as events
-    semi join told_anew using (event_source, event_id)
+    semi join {{ ref('int_touched_events') }} using (event_source, event_id)
     inner join {{ ref('int_event_meters') }} as meters using (event_type)
     inner join {{ ref('int_account_assignments') }} as assignments
         on events.account_reference = assignments.account_reference
@@ -49,13 +37,10 @@ changed as (
     where events.known_at <= (select context.as_of from context)
 ),
 
-metered as (
-    select distinct
-        account_id,
-        aggregation,
-        cast(occurred_at as date) as usage_date
+levelled as (
+    select distinct account_id
     from {{ ref('int_event_values') }}
-    where issue is null
+    where aggregation = 'weighted_sum'
 ),
 
 lasting as (
@@ -65,14 +50,7 @@ lasting as (
     group by account_id
     union all
     select account_id, cast((select context.previous_as_of from context) as date) as first_date
-    from metered
-    where aggregation = 'weighted_sum'
-    group by account_id
-    union all
-    select account_id, min(usage_date) as first_date
-    from metered
-    where aggregation = 'weighted_sum' and (select context.pricebook_changed from context)
-    group by account_id
+    from levelled
 )
 
 select account_id, usage_date
@@ -84,10 +62,6 @@ select
         first_date, cast((select context.as_of from context) as date), interval 1 day
     )) as date) as usage_date
 from lasting
-union
-select account_id, usage_date
-from metered
-where (select context.pricebook_changed from context)
 union
 select account_id, usage_date
 from {{ built }}
