@@ -32,6 +32,7 @@ from ingest.records import (
 from ingest.schema import PRICEBOOK_TABLES
 from ingest.settings import Settings
 from ingest.sources.accounts import REFERENCE_FILES, load_reference
+from ingest.sources.cloudevents import EVENTS as CLOUDEVENTS
 from ingest.sources.daytona import USAGE_PERIODS, USAGE_PERIODS_NAIVE_AS_UTC, USAGE_POLLS
 from ingest.sources.e2b import EVENTS
 from ingest.sources.focus import COSTS
@@ -51,15 +52,13 @@ RECORD_SOURCES: dict[str, RecordSource] = {
     "quantities": QUANTITIES,
     "gauges": GAUGES,
     "focus": COSTS,
+    "cloudevents": CLOUDEVENTS,
 }
 # Sources of usage whose files are samples of a whole bucket, not rows of records.
 LISTINGS, INVENTORY = "storage/listings", "storage/inventory"
 USAGE_SOURCES = (*RECORD_SOURCES, LISTINGS, INVENTORY)
 PRICEBOOK = "pricebook"
 REFERENCE_SOURCES = (*REFERENCE_FILES, PRICEBOOK)
-
-# Promised folders and files that no source reads yet: told in the summary, never passed over.
-NOT_READ_YET = ("cloudevents/",)
 
 # Small files load together, as many as this: what a transaction costs is theirs together then.
 GROUP_FILES = 1000
@@ -113,7 +112,6 @@ class LoadSummary:
     files: int = 0
     unchanged: int = 0
     ignored: list[str] = field(default_factory=list)
-    not_read_yet: list[str] = field(default_factory=list)
     still_written: list[str] = field(default_factory=list)
 
     @property
@@ -160,7 +158,6 @@ class LoadSummary:
             "reference_changed": self.reference_changed,
             "usage_removed": self.usage_removed,
             "ignored": self.ignored,
-            "not_read_yet": self.not_read_yet,
             "still_written": self.still_written,
         }
 
@@ -251,9 +248,6 @@ def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 summary.ignored.append(f"{file} (link out of the landing zone)")
                 continue
-            if file.startswith(NOT_READ_YET):
-                summary.not_read_yet.append(file)
-                continue
             source, family = _source_of(file), _family_of(file)
             if source is None or family is None:
                 summary.ignored.append(file)
@@ -264,7 +258,6 @@ def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
             else:
                 found.append(landed)
     summary.ignored.sort()
-    summary.not_read_yet.sort()
     return sorted(found, key=lambda landed: landed.file)
 
 

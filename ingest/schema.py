@@ -72,6 +72,9 @@ RECORD_TABLES: dict[str, str] = {
         consumed_quantity DECIMAL(38,18), pricing_quantity DECIMAL(38,18),
         effective_cost DECIMAL(38,18), list_cost DECIMAL(38,18),
         list_unit_price DECIMAL(38,18)""",
+    "raw.cloudevents": """
+        event_source VARCHAR NOT NULL, event_id VARCHAR NOT NULL, event_type VARCHAR NOT NULL,
+        subject VARCHAR, occurred_at TIMESTAMPTZ NOT NULL, data VARCHAR NOT NULL""",
     "raw.accounts": """
         account_id VARCHAR NOT NULL, name VARCHAR, stripe_customer_id VARCHAR,
         currency VARCHAR NOT NULL, timezone VARCHAR NOT NULL, email VARCHAR""",

@@ -14,6 +14,7 @@ RAW_ASSETS = {
     "gauges": "Levels observed at an instant, in bytes; one row a record.",
     "storage_samples": "Samples of buckets; one row a sample and project prefix.",
     "focus_costs": "What providers charge us, from FOCUS files; one row a charge.",
+    "cloudevents": "CloudEvents that event meters count; one row a record.",
     "accounts": "Accounts; one row a record of every version of accounts.csv.",
     "account_links": "Which provider reference belongs to which account; one row a record.",
     "subscriptions": "Which account is on which plan from when; one row a record.",

@@ -13,6 +13,7 @@ from dagster_project.lib.check_results import CheckResult, FailingRow
 from ingest.expectations import (
     ExpectationOutcome,
     Rule,
+    cloudevents,
     daytona,
     e2b,
     gauges,
@@ -47,6 +48,7 @@ SUITES = (
     RawSuite("daytona", "daytona_usage_periods", "daytona/usage_periods", daytona.SUITE.rules),
     RawSuite("gauges", "gauges", "gauges", gauges.SUITE.rules),
     RawSuite("storage", "storage_samples", "storage", storage.SUITE.rules),
+    RawSuite("cloudevents", "cloudevents", "cloudevents", cloudevents.SUITE.rules),
 )
 ASSET_OF_CHECK = {rule.name: suite.asset for suite in SUITES for rule in suite.rules}
 

@@ -20,6 +20,7 @@ _USAGE = {
     "daytona_usage_polls",
     "intervals",
     "quantities",
+    "cloudevents",
     "gauges",
     "storage_samples",
 }

@@ -104,6 +104,10 @@ rounded as (
         ('down', '1.99', 'down', '1', '1'),
         ('half up', '1.25', 'half_up', '0.1', '1.3'),
         ('below half', '1.24', 'half_up', '0.1', '1.2'),
+        ('up, below zero', '-1.01', 'up', '1', '-2'),
+        ('up, places', '1.0001', 'up', '0.001', '1.001'),
+        ('down, below zero', '-1.99', 'down', '1', '-1'),
+        ('half up, half below zero', '-2.5', 'half_up', '1', '-3'),
         ('none', '1.23456', 'none', '1', '1.23456')
     ) as cases (case_name, quantity, mode, step, expected)
 )

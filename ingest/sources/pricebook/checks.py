@@ -53,8 +53,6 @@ NOT_RATED_YET: dict[str, frozenset[str] | None] = {
     "transform": None,
     "interval": frozenset({"year"}),
     "threshold_amount": None,
-    "meter source": frozenset({"events"}),
-    "meter rounding": frozenset({"up", "down", "half_up"}),
 }
 
 _COMPUTE_TEXTS = ("provider", "region")
@@ -192,12 +190,7 @@ class _Checker:
                 place, f"unknown meter {charge.meter_id!r}{_nearest(charge.meter_id, self._meters)}"
             )
             return None
-        meter = definition.meter
-        if meter is not None:
-            _check_rated(document, place, "meter source", meter.source)
-            if meter.rounding is not None:
-                _check_rated(document, place, "meter rounding", meter.rounding.mode)
-        return meter
+        return definition.meter
 
 
 def _list_in(value: Value, key: str) -> list[Value]:

@@ -129,6 +129,17 @@ FOCUS_COST: dict[str, Any] = {
     "BillingCurrency": "USD",
 }
 
+CLOUDEVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "e-1",
+    "source": "/api/eu",
+    "type": "com.example.api_call",
+    "subject": "acct_1",
+    "time": "2026-08-01T10:00:00.25Z",
+    "datacontenttype": "application/json",
+    "data": {"tokens": 12, "model": "large", "cost": 0.25, "cached": False},
+}
+
 
 def camel(event: dict[str, Any]) -> dict[str, Any]:
     """The event in camelCase; the keys inside of its data stay as they are."""

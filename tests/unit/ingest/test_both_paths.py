@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_examples import (
+    CLOUDEVENT,
     FOCUS_COST,
     GAUGE,
     INTERVAL,
@@ -275,6 +276,30 @@ CAPTURES = st.builds(
 )
 FLAT["e2b"] = st.one_of(EVENTS, EVENTS.map(camel), CAPTURES)
 
+MEMBERS = st.dictionaries(
+    st.one_of(TEXTS, st.sampled_from(["data", "a b", "a-b", "ä", "type"])),
+    st.one_of(TEXTS, NUMBERS, ANYTHING),
+    max_size=4,
+)
+CLOUDEVENTS = changed(
+    CLOUDEVENT,
+    {
+        "specversion": st.sampled_from(["1.0", "0.3", 1.0, "", None]),
+        "id": TEXTS,
+        "source": TEXTS,
+        "subject": TEXTS,
+        "time": TIMES,
+        "data": st.one_of(MEMBERS, ANYTHING),
+        "data_base64": st.one_of(TEXTS, st.sampled_from(["eyJhIjoxLjUwfQ==", "e30="])),
+        "datacontenttype": st.sampled_from(["application/json", "text/plain", "a/b+json", 1]),
+        "Type": TEXTS,
+        "traceparent": TEXTS,
+    },
+)
+# What has no table: CloudEvents is a JSON format.
+JSON_ONLY = {"cloudevents": CLOUDEVENTS}
+EVERY = FLAT | JSON_ONLY
+
 # What a JSON encoder would not write, for the careful path to judge.
 SPOILED = st.sampled_from(
     [
@@ -323,7 +348,7 @@ def outcome(con: duckdb.DuckDBPyConnection, source: str, path: Path, family: str
     return rows, loaded.bad
 
 
-@pytest.mark.parametrize("source", sorted(FLAT))
+@pytest.mark.parametrize("source", sorted(EVERY))
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_json(source: str, ascii_only: bool, tmp_path: Path) -> None:
     with warehouse() as con:
@@ -331,7 +356,7 @@ def test_json(source: str, ascii_only: bool, tmp_path: Path) -> None:
         @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
             st.lists(
-                st.tuples(FLAT[source], st.none() | SPOILED, st.sampled_from([COMPACT, SPACED])),
+                st.tuples(EVERY[source], st.none() | SPOILED, st.sampled_from([COMPACT, SPACED])),
                 min_size=1,
                 max_size=25,
             )
@@ -398,6 +423,12 @@ def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
         "intervals": [INTERVAL, INTERVAL | {"vcpu": 0.25}],
         "focus": [FOCUS_COST, FOCUS_COST | {"ChargeClass": "Correction", "BilledCost": 1.5}],
         "quantities": [QUANTITY, QUANTITY | {"region": "us", "size": 5, "quantity": 0.1}],
+        "cloudevents": [
+            CLOUDEVENT,
+            CLOUDEVENT | {"traceparent": "00-1", "data": {"n": -0.5, "zero": 0, "text": ""}},
+            without(CLOUDEVENT, "data", "subject", "datacontenttype"),
+            CLOUDEVENT | {"data": {}},
+        ],
     }
 
     def refuse(*_: Any) -> Any:

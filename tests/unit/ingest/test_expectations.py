@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ingest_examples import PAUSED, SCALE_EVENT, USAGE_PERIOD, execution
+from ingest_examples import CLOUDEVENT, PAUSED, SCALE_EVENT, USAGE_PERIOD, execution
 from ingest_zone import Zone
 
 from ingest.errors import MeterhouseError
-from ingest.expectations import daytona, e2b, opencomputer, validate
+from ingest.expectations import cloudevents, daytona, e2b, opencomputer, validate
+from ingest.expectations.cloudevents import SUITE as CLOUDEVENTS
 from ingest.expectations.daytona import SUITE as DAYTONA
 from ingest.expectations.e2b import SUITE as E2B
 from ingest.expectations.gauges import SUITE as GAUGES
@@ -32,12 +33,17 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
     zone.lines("gauges/a.jsonl", gauge | {"bytes": 1}, gauge | {"bytes": 2})
     sample = {"sampled_at": "2026-08-03T00:00:00Z", "bucket": "b", "prefix": "", "complete": True}
     zone.lines("storage/listings/a.json", sample)
+    other = {"data": {"tokens": 13}}
+    zone.lines("cloudevents/a.jsonl", CLOUDEVENT, CLOUDEVENT | {"id": "e-2", "subject": None})
+    zone.lines("cloudevents/b.jsonl", CLOUDEVENT | other, CLOUDEVENT | {"source": "/us"} | other)
     summary = zone.load()
     zone.con.close()
 
     outcomes = validate(zone.settings, summary.load_seqs)
     assert [outcome.name for outcome in outcomes] == [
-        rule.name for suite in (E2B, OPENCOMPUTER, DAYTONA, GAUGES, STORAGE) for rule in suite.rules
+        rule.name
+        for suite in (E2B, OPENCOMPUTER, DAYTONA, GAUGES, STORAGE, CLOUDEVENTS)
+        for rule in suite.rules
     ]
     failed = {outcome.name: outcome for outcome in outcomes if not outcome.passed}
     assert {name: (each.failing_rows, each.blocking) for name, each in failed.items()} == {
@@ -48,7 +54,13 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
         "daytona_memory_is_plausible": (1, True),
         "daytona_period_ends_within_a_day": (1, False),
         "gauges_have_one_level_at_an_instant": (2, False),
+        "cloudevents_subject_is_present": (1, False),
+        "cloudevents_id_means_one_event": (2, False),
     }
+    assert failed["cloudevents_id_means_one_event"].sample == [
+        ("cloudevents/a.jsonl", 1),
+        ("cloudevents/b.jsonl", 1),
+    ]
     assert failed["e2b_memory_is_plausible"].sample == [("e2b/b.jsonl", 2)]
     assert failed["e2b_event_id_means_one_event"].sample == [
         ("e2b/a.jsonl", 1),
@@ -66,6 +78,7 @@ def test_no_loads_nothing_to_expect(zone: Zone) -> None:
     assert e2b.validate(zone.settings, []) == []
     assert daytona.validate(zone.settings, []) == []
     assert opencomputer.validate(zone.settings, []) == []
+    assert cloudevents.validate(zone.settings, []) == []
 
 
 def test_a_suite_that_cannot_run_says_why(zone: Zone) -> None:

@@ -1119,22 +1119,19 @@ def test_a_transform_with_a_mistake_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("meter", "reason"),
+    "meter",
     [
-        ("source: events, event_type: a, aggregation: count", "meter source 'events'"),
-        ("source: quantities, rounding: {mode: up}", "meter rounding 'up'"),
-        ("source: quantities, rounding: {mode: half_up, places: 2}", "meter rounding 'half_up'"),
+        "source: events, event_type: a, aggregation: count",
+        "source: events, event_type: a, aggregation: weighted_sum, value: '$.a.b[0]'",
+        "source: quantities, rounding: {mode: up}",
+        "source: compute, measure: seconds, rounding: {mode: half_up, places: 2}",
     ],
 )
-def test_a_meter_that_is_not_rated_may_be_there_but_not_be_charged(
-    landing: Path, meter: str, reason: str
-) -> None:
+def test_events_and_rounded_meters_can_be_charged(landing: Path, meter: str) -> None:
     meters = f"{METERS}  - {{meter_id: later, {meter}}}\n"
-    assert [row.meter_id for row in load(landing, meters=meters, plans=PLANS).meters][1] == "later"
-
     charged = PLANS.replace("meter_id: seconds", "meter_id: later")
-    assert errors(landing, meters=meters, plans=charged) == [
-        f"plans.yaml:9: plans[0].versions[0].charges[0].meter_id: {reason} {NOT_RATED}"
+    assert [row.meter_id for row in load(landing, meters=meters, plans=charged).charges] == [
+        "later"
     ]
 
 

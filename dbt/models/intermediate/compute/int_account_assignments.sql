@@ -22,6 +22,8 @@ account_references as (
         union
         select account_reference from {{ ref('stg_storage__points') }}
         union
+        select account_reference from {{ ref('stg_cloudevents__events') }}
+        union
         select account_reference from {{ ref('int_provider_costs') }}
     ) as every_reference
 ),
@@ -61,7 +63,7 @@ candidates as (
         and pairs.metadata_key = links.metadata_key
         and pairs.metadata_value = links.match_value
     union all
-    -- A quantity or a stored level names no provider: then every provider's links are searched.
+    -- A quantity, a stored level or an event names no provider: then every provider's links are searched.
     select
         described.account_reference, links.precedence, links.match_key, links.account_id, links.valid_from,
         links.valid_to

@@ -100,7 +100,7 @@ select
     quantities.dimensions,
     cast(sum(quantities.quantity) as decimal(38, 16)) as quantity,
     cast(0 as decimal(38, 16)) as inferred_quantity
-from {{ ref('int_quantities') }} as quantities
+from {{ ref('int_amounts_measured') }} as quantities
 inner join segments
     on quantities.account_id = segments.account_id
     and quantities.used_at >= segments.segment_start
@@ -114,3 +114,16 @@ from {{ ref('int_storage_segments') }}
 {% if is_incremental() -%}
 semi join {{ ref('int_touched_accounts') }} using (account_id)
 {%- endif %}
+
+union all
+
+select
+    segments.segment_id,
+    segments.account_id,
+    events.meter_id,
+    events.selection as dimensions,
+    cast(events.quantity as decimal(38, 16)) as quantity,
+    cast(0 as decimal(38, 16)) as inferred_quantity
+from {{ ref('int_event_segment_quantities') }} as events
+inner join segments using (segment_id)
+where events.selected_by = 'dimensions'

@@ -2,7 +2,8 @@
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
 -- every state of the records told anew, and of providers' totals that differ. For storage: days with an
--- hour that differs. With another price book (its meters name the usage): all days.
+-- hour that differs. For events: int_touched_event_days. With another price book (its meters name the
+-- usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -20,6 +21,7 @@ where false
 -- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
 -- depends_on: {{ ref('stg_generic__quantities') }}
 -- depends_on: {{ ref('int_account_assignments') }}
+-- depends_on: {{ ref('int_touched_event_days') }}
 {% else %}
 with
 
@@ -104,6 +106,9 @@ union
 select account_id, usage_date
 from {{ ref('int_storage_hours') }}
 where (select context.pricebook_changed from context)
+union
+select account_id, usage_date
+from {{ ref('int_touched_event_days') }}
 union
 select account_id, usage_date
 from {{ built }}

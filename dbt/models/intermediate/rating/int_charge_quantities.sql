@@ -4,6 +4,7 @@
 ) }}
 -- Grain: statement, plan version and charge: what is to be priced. The measured total of the period
 -- is rounded once, half away from zero, to 12 places, then as its meter says, then transformed.
+-- What event meters measured comes from int_event_charge_quantities.
 -- Where a plan has several versions in a period, included quantity and tiers run on through them:
 -- publishing a new version with the same prices never changes a bill. Few periods have several
 -- versions: only in those is it asked what the others used.
@@ -14,6 +15,7 @@ charges as (
         charges.*,
         tiers.flat_amount as first_flat_amount,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as event_name,
+        meters.source as meter_source,
         meters.rounding_mode,
         meters.rounding_step
     from {{ ref('stg_pricebook__charges') }} as charges
@@ -56,7 +58,7 @@ priced_dimensions as (
         matches.dimensions
     from charges
     inner join {{ ref('int_usage_matched') }} as matches using (meter_id, where_dimensions)
-    where matches.is_match
+    where matches.is_match and charges.meter_source is distinct from 'events'
 ),
 
 summed as (
@@ -85,6 +87,14 @@ measured as (
         cast(round(quantity, 12) as decimal(38, 12)) as measured_quantity
     from summed
     where abs(quantity) >= cast('0.0000000000005' as decimal(38, 16))
+    union all
+    select
+        statement_id,
+        plan_id,
+        plan_version,
+        charge_key,
+        quantity as measured_quantity
+    from {{ ref('int_event_charge_quantities') }}
 ),
 
 -- A charge that costs something even without usage is priced in every period of the plan.
@@ -123,15 +133,51 @@ described as (
         charges.transform_operation,
         charges.transform_factor,
         charges.transform_rounding,
-        {{ round_to_step(
-            'quantities.measured_quantity', 'charges.rounding_mode', 'charges.rounding_step'
-        ) }} as quantity
+        charges.rounding_mode,
+        charges.rounding_step,
+        quantities.measured_quantity
     from quantities
     inner join versions_in_period using (statement_id, plan_id, plan_version)
     inner join charges
         on quantities.plan_id = charges.plan_id
         and quantities.plan_version = charges.plan_version
         and quantities.charge_key = charges.charge_key
+),
+
+-- What earlier versions of the period had measured.
+measured_before as (
+    select
+        statement_id,
+        plan_version,
+        charge_key,
+        cast(coalesce(sum(measured_quantity) over (
+            partition by statement_id, charge_key, meter_id order by version_start
+            rows between unbounded preceding and 1 preceding
+        ), 0) as decimal(38, 12)) as quantity
+    from described
+    semi join several_versions using (statement_id)
+),
+
+so_far as (
+    select
+        described.*,
+        cast(coalesce(measured_before.quantity, 0) as decimal(38, 12)) as before_quantity,
+        cast(coalesce(measured_before.quantity, 0) + described.measured_quantity as decimal(38, 12))
+            as so_far_quantity
+    from described
+    left join measured_before using (statement_id, plan_version, charge_key)
+),
+
+-- The quantity of the period is rounded as the meter says, not that of each version.
+rounded as (
+    select
+        * exclude (rounding_mode, rounding_step, measured_quantity, before_quantity, so_far_quantity),
+        cast(
+            {{ round_to_step('so_far_quantity', 'rounding_mode', 'rounding_step') }}
+            - {{ round_to_step('before_quantity', 'rounding_mode', 'rounding_step') }}
+            as decimal(38, 12)
+        ) as quantity
+    from so_far
 ),
 
 scaled as (
@@ -142,7 +188,7 @@ scaled as (
                 then cast({{ multiply_exactly('quantity', 'transform_factor') }} as decimal(38, 12))
             when 'divide' then {{ divide_exactly('quantity', 'transform_factor') }}
         end as scaled_quantity
-    from described
+    from rounded
 ),
 
 transformed as (

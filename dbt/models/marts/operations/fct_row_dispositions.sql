@@ -72,7 +72,9 @@ quantity_rows as (
         on told.load_seq = set_aside.load_seq and told.record_number = set_aside.record_number
     left join {{ ref('int_quantities') }} as counted
         on told.load_seq = counted.load_seq and told.record_number = counted.record_number
-    left join {{ ref('stg_pricebook__meters') }} as meters on told.meter_id = meters.meter_id
+    -- A meter whose parts do not add up takes events only (int_amounts_measured).
+    left join {{ ref('stg_pricebook__meters') }} as meters
+        on told.meter_id = meters.meter_id and coalesce(meters.aggregation, 'sum') in ('sum', 'count')
     left join subscribed
         on counted.account_id = subscribed.account_id
         and counted.used_at >= subscribed.segment_start
@@ -146,6 +148,15 @@ storage_rows as (
     group by all
 ),
 
+event_rows as (
+    select
+        load_seq,
+        disposition,
+        count(*) as row_count
+    from {{ ref('int_event_records') }}
+    group by all
+),
+
 -- Files that say who, at what price and what it cost us, not how much was used: current, or replaced by a
 -- newer file.
 reference_rows as (
@@ -159,6 +170,7 @@ reference_rows as (
         and load_seq not in (select load_seq from quantity_rows)
         and load_seq not in (select load_seq from poll_rows)
         and load_seq not in (select load_seq from storage_rows)
+        and load_seq not in (select load_seq from event_rows)
 ),
 
 -- Of a current one, rows that become known later move from not_billable to pending.
@@ -190,6 +202,8 @@ counted as (
     select load_seq, disposition, row_count from poll_rows
     union all
     select load_seq, disposition, row_count from storage_rows
+    union all
+    select load_seq, disposition, row_count from event_rows
     union all
     select load_seq, disposition, row_count from reference_rows
     union all

@@ -1,5 +1,5 @@
--- Grain: one run of a sandbox, window of a provider's totals or stored level, and one thing about it
--- that a person should know.
+-- Grain: one run of a sandbox, window of a provider's totals, stored level or event, and one thing
+-- about it that a person should know.
 with
 
 issues as (
@@ -74,3 +74,16 @@ select
 from {{ ref('int_storage_intervals') }}
 where issue is not null
 group by issue, owner, resource_id, is_rest, resource_kind, sampled_at
+
+union all
+
+select
+    issue,
+    account_id,
+    'cloudevents' as provider,
+    event_source as source_account,
+    event_type as sandbox_id,
+    event_id as execution_id,
+    occurred_at as started_at,
+    occurred_at as ended_at
+from {{ ref('int_event_issues') }}

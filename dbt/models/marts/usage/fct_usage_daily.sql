@@ -3,7 +3,8 @@
     pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
 ) }}
 -- Grain: account, meter, dimensions, UTC day: the sum of its hours; of compute taken before sizes
--- are multiplied in (exact either way), of storage the sum of the rounded hours (DECISIONS D36).
+-- are multiplied in (exact either way), of storage the sum of the rounded hours (DECISIONS D36). Of a
+-- meter whose hours do not add up, its aggregation of the day alone (int_event_days).
 -- depends_on: {{ ref('int_touched_account_days') }}
 with
 
@@ -28,7 +29,7 @@ quantities as (
         dimensions,
         cast(used_at as date) as usage_date,
         cast(sum(quantity) as decimal(38, 16)) as quantity
-    from {{ ref('int_quantities') }}
+    from {{ ref('int_amounts_measured') }}
     group by all
 )
 
@@ -75,3 +76,14 @@ semi join {{ ref('int_touched_account_days') }} as touched
     on hours.account_id = touched.account_id and hours.usage_date = touched.usage_date
 {%- endif %}
 group by hours.account_id, meters.meter_id, hours.usage_date
+
+union all
+
+select
+    account_id,
+    meter_id,
+    dimensions,
+    usage_date,
+    quantity,
+    cast(0 as decimal(38, 16)) as inferred_quantity
+from {{ ref('int_event_days') }}

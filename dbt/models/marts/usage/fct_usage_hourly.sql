@@ -1,5 +1,6 @@
 {{ config(materialized='view') }}
--- Grain: account, meter, dimensions, UTC hour.
+-- Grain: account, meter, dimensions, UTC hour. Of a meter whose hours do not add up (int_event_hours),
+-- its aggregation of the hour alone.
 with
 
 hours as (
@@ -14,7 +15,7 @@ quantities as (
         date_trunc('hour', used_at) as usage_hour,
         cast(used_at as date) as usage_date,
         cast(sum(quantity) as decimal(38, 16)) as quantity
-    from {{ ref('int_quantities') }}
+    from {{ ref('int_amounts_measured') }}
     group by all
 )
 
@@ -55,3 +56,15 @@ select
     hours.usage_date
 from {{ ref('int_storage_hours') }} as hours
 inner join {{ ref('stg_pricebook__meters') }} as meters on meters.source = 'storage'
+
+union all
+
+select
+    account_id,
+    meter_id,
+    dimensions,
+    used_from as usage_hour,
+    quantity,
+    cast(0 as decimal(38, 16)) as inferred_quantity,
+    usage_date
+from {{ ref('int_event_hours') }}

@@ -1,0 +1,21 @@
+-- Grain: one measured amount that adds up: a record of quantities/, or an event of a sum or count meter.
+-- A quantity told for a meter whose parts do not add up is none of its events and has no place here.
+select
+    quantities.account_id,
+    quantities.meter_id,
+    quantities.dimensions,
+    quantities.used_at,
+    quantities.quantity
+from {{ ref('int_quantities') }} as quantities
+where quantities.meter_id not in (
+    select meters.meter_id from {{ ref('int_event_meters') }} as meters where not meters.is_additive
+)
+union all
+select
+    account_id,
+    meter_id,
+    dimensions,
+    occurred_at as used_at,
+    value as quantity
+from {{ ref('int_event_values') }}
+where is_additive and issue is null

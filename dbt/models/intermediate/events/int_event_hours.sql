@@ -1,0 +1,8 @@
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
+) }}
+-- Grain: account, meter whose hours do not add up, dimensions, UTC hour: the meter's aggregation of the
+-- hour alone.
+-- depends_on: {{ ref('int_touched_account_days') }}
+{{ event_usage('hour') }}

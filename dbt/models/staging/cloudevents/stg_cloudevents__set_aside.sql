@@ -1,0 +1,34 @@
+-- Grain: one record of a cloudevents/ file that must not count. Records with the same source and id are
+-- one event: the one with the earliest time counts, among equals the first by content (DECISIONS D37).
+with
+
+told as (
+    select
+        events.*,
+        loads.content_sha256
+    from {{ ref('stg_cloudevents__events') }} as events
+    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    where events.known_at <= {{ as_of() }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over earliest_first as state_number,
+        first_value(content) over earliest_first as counted_content
+    from told
+    window earliest_first as (
+        partition by event_source, event_id
+        order by occurred_at, content, content_sha256, record_number
+    )
+)
+
+select
+    load_seq,
+    record_number,
+    event_source,
+    event_id,
+    'duplicate' as disposition,
+    content <> counted_content as is_other_content
+from ranked
+where state_number > 1
