@@ -51,6 +51,7 @@ lasting as (
     union all
     select account_id, cast((select context.previous_as_of from context) as date) as first_date
     from running
+    where (select context.as_of from context) > (select context.previous_as_of from context)
 )
 
 select account_id, usage_date
