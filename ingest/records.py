@@ -67,8 +67,8 @@ class RecordSource:
     types. `read` is the careful path. `json_sql(con, origin)` and `table_sql(names)`
     give the vectorised path: a SELECT from `batch` (JSON: `record_number`, `raw`) or from
     `fields` (tables: NUMBER, RAW and each column as text) to `record_number, raw, known_at`, the
-    columns, and `ok`, whether every field was canonical; rows that are not may be left out.
-    `reads_once` says which of the two read their relation in a single scan: that may then be a
+    columns, and `ok`, whether every field was canonical; rows that are not may be left out. A
+    source without `table_sql` has no tables: such a file is unreadable. `reads_once` says which of the two read their relation in a single scan: that may then be a
     stream of many batches, which the others get one by one.
     """
 
@@ -77,7 +77,7 @@ class RecordSource:
     read: ReadRecord
     required_columns: Sequence[Sequence[str]]
     json_sql: Callable[[duckdb.DuckDBPyConnection, Origin], str]
-    table_sql: Callable[[Sequence[str]], str]
+    table_sql: Callable[[Sequence[str]], str] | None
     reads_once: Sequence[Literal["json", "table"]] = ()
 
 
@@ -238,6 +238,8 @@ class _Reading:
 
 
 def _require_columns(source: RecordSource, names: Sequence[str]) -> None:
+    if source.table_sql is None:
+        raise Unreadable("this source is read as JSON, not as a table")
     for alternatives in source.required_columns:
         if not set(alternatives) & set(names):
             raise Unreadable(f"the header has no column {' or '.join(alternatives)}")
@@ -349,6 +351,8 @@ def _insert_canonical(into: _Into, schema: pa.Schema) -> int:
     """Append the rows of `batch` that the database can type; returns how many."""
     if into.origin.is_table:
         names = [name for name in schema.names if name not in (NUMBER, RAW)]
+        # A file of a source without tables was refused by `_require_columns`.
+        assert into.source.table_sql is not None
         select = into.source.table_sql(names)
         typed = f"with fields as ({_fields_sql(schema)}) select * from ({select})"
     else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -20,7 +20,6 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from ingest import records as sql
-from ingest.quarantine import Unreadable
 from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.values import (
     OptionalText,
@@ -71,21 +70,12 @@ class CloudEvent(Record):
 # --- The careful path -----------------------------------------------------------------------
 
 
-def read_event(record: dict[str, Any], origin: Origin) -> dict[str, Any]:
-    """The row of one event. Raises ValueError with the reason when it is not one.
-
-    Raises Unreadable for a table: CloudEvents has no such format.
-    """
-    if origin.is_table:
-        raise _no_table()
+def read_event(record: dict[str, Any], _origin: Origin) -> dict[str, Any]:
+    """The row of one event. Raises ValueError with the reason when it is not one."""
     event = CloudEvent.model_validate({name: record.get(name) for name in _COLUMN_OF})
     row = {column: getattr(event, name) for name, column in _COLUMN_OF.items()}
     del row["specversion"]
     return row | {"data": _data_text(record), "known_at": event.time}
-
-
-def _no_table() -> Unreadable:
-    return Unreadable("CloudEvents are read as JSON, not as a table")
 
 
 def _data_text(record: Mapping[str, Any]) -> str:
@@ -211,10 +201,6 @@ def _json_sql(_con: duckdb.DuckDBPyConnection, _origin: Origin) -> str:
         """
 
 
-def _table_sql(_names: Sequence[str]) -> str:
-    raise _no_table()
-
-
 EVENTS = RecordSource(
     table="raw.cloudevents",
     columns={
@@ -228,5 +214,6 @@ EVENTS = RecordSource(
     read=read_event,
     required_columns=[],
     json_sql=_json_sql,
-    table_sql=_table_sql,
+    table_sql=None,
+    reads_once=("json",),
 )

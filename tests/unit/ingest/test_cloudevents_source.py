@@ -127,4 +127,4 @@ def test_every_bad_record_has_its_reason(zone: Zone) -> None:
 def test_there_is_no_table_of_cloudevents(zone: Zone) -> None:
     zone.write("cloudevents/a.csv", "specversion,id\n1.0,a\n")
     zone.load()
-    assert zone.reasons() == ["CloudEvents are read as JSON, not as a table"]
+    assert zone.reasons() == ["this source is read as JSON, not as a table"]
