@@ -1,7 +1,8 @@
 {{ config(materialized='table') }}
 -- Grain: statement, plan version and charge of a meter that counts events: what the charge measured, zero
--- included. Only of the accounts that this build rates again. Where what later versions of the period measured is below zero (a correction), it takes
--- back what earlier ones measured; a period as a whole is never below zero (DECISIONS D37).
+-- included. Only of the accounts that this build rates again. Where what later versions of the period
+-- measured is below zero (a correction), it takes back what earlier ones measured; a period as a whole is
+-- never below zero (DECISIONS D37).
 with
 
 charges as (
