@@ -68,8 +68,9 @@ class RecordSource:
     give the vectorised path: a SELECT from `batch` (JSON: `record_number`, `raw`) or from
     `fields` (tables: NUMBER, RAW and each column as text) to `record_number, raw, known_at`, the
     columns, and `ok`, whether every field was canonical; rows that are not may be left out. A
-    source without `table_sql` has no tables: such a file is unreadable. `reads_once` says which of the two read their relation in a single scan: that may then be a
-    stream of many batches, which the others get one by one.
+    source without `table_sql` has no tables: such a file is unreadable. `reads_once` says which of
+    the two read their relation in a single scan: that may then be a stream of many batches, which
+    the others get one by one.
     """
 
     table: str
