@@ -297,9 +297,12 @@ _SPACE = " \t\n\r"
 def _documents(text: str) -> JsonBatch | None:
     """Elements of an array, or objects one after another; None when it is neither.
 
-    Where the text breaks, what stands before is kept and the rest is one bad record.
+    Where the text breaks, what stands before is kept. Up to the next line that begins an object it
+    is one bad record; inside of an array it is one to its end.
     """
     texts: list[str] = []
+    numbers: list[int] = []
+    bad: list[BadRecord] = []
     at = _skip(text, 0)
     in_array = False
     while at < len(text):
@@ -311,7 +314,13 @@ def _documents(text: str) -> JsonBatch | None:
         try:
             _, end = _SLICER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            return _broken(texts, text, at, str(error).partition(":")[0])
+            if not texts and "\n" in text.strip():
+                return None
+            goes_on = -1 if in_array else text.find("\n{", at)
+            bad.append(_broken(len(texts) + len(bad) + 1, text, at, goes_on, error))
+            in_array, at = False, len(text) if goes_on < 0 else goes_on + 1
+            continue
+        numbers.append(len(texts) + len(bad) + 1)
         texts.append(text[at:end])
         at = _skip(text, end)
         if in_array and text[at : at + 1] == "]":
@@ -321,16 +330,19 @@ def _documents(text: str) -> JsonBatch | None:
         elif in_array:
             break
     if in_array:
-        return _broken(texts, text, at, "the array does not end")
-    return JsonBatch.of(range(1, len(texts) + 1), texts)
+        if not texts and "\n" in text.strip():
+            return None
+        why = ValueError("the array does not end")
+        bad.append(_broken(len(texts) + len(bad) + 1, text, at, -1, why))
+    return JsonBatch.of(numbers, texts, bad)
 
 
-def _broken(texts: list[str], text: str, at: int, why: str) -> JsonBatch | None:
-    if not texts and "\n" in text.strip():
-        return None
-    reason = f"record is not JSON: {why}; the rest of the file is lost with it"
-    bad = BadRecord(len(texts) + 1, reason, text[at:])
-    return JsonBatch.of(range(1, len(texts) + 1), texts, [bad])
+def _broken(number: int, text: str, at: int, end: int, error: Exception) -> BadRecord:
+    """What is no JSON from a place on, up to where records go on; -1: they do not."""
+    reason = f"record is not JSON: {str(error).partition(':')[0]}"
+    if end < 0:
+        return BadRecord(number, f"{reason}; the rest of the file is lost with it", text[at:])
+    return BadRecord(number, reason, text[at:end])
 
 
 def _skip(text: str, at: int) -> int:
@@ -473,6 +485,6 @@ def parquet_batches(path: Path) -> Iterator[TableBatch]:
                 number += batch.num_rows
                 table = pa.Table.from_batches([batch])
                 yield TableBatch(table.append_column(NUMBER, numbers))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Unreadable(f"file is not readable Parquet: {reason}") from error
