@@ -9,6 +9,7 @@ the batches in which files arrived.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -224,7 +225,8 @@ def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
     """Files of the landing zone that some source reads, in order of their paths.
 
     Notes in the summary what nothing reads. Names that begin with a dot or end in .tmp or .part
-    are left alone, and so is what a symbolic link outside of the landing zone points to.
+    are left alone, and so are links that lead out of the landing zone or nowhere, and what is no
+    plain file (reading a pipe would wait for its writer).
     Raises UsageError when the landing zone is not a folder.
     """
     if not landing.is_dir():
@@ -238,15 +240,16 @@ def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
                 folders.remove(name)
             elif (here / name).is_symlink():
                 # Not walked into: inside the zone it would be seen twice, outside it is not ours.
-                summary.ignored.append(f"{(here / name).relative_to(landing).as_posix()}/ (link)")
+                summary.ignored.append(f"{_shown(here / name, landing)}/ (link)")
                 folders.remove(name)
         for name in names:
             if name.startswith(".") or name.endswith((".tmp", ".part")):
                 continue
             path = here / name
             file = path.relative_to(landing).as_posix()
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                summary.ignored.append(f"{file} (link out of the landing zone)")
+            odd = _oddity(path, file, root)
+            if odd is not None:
+                summary.ignored.append(f"{_shown(path, landing)} ({odd})")
                 continue
             source, family = _source_of(file), _family_of(file)
             if source is None or family is None:
@@ -259,6 +262,29 @@ def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
                 found.append(landed)
     summary.ignored.sort()
     return sorted(found, key=lambda landed: landed.file)
+
+
+def _shown(path: Path, landing: Path) -> str:
+    """A path below the landing zone as text, whatever bytes it has."""
+    return os.fsencode(path.relative_to(landing)).decode("utf-8", "backslashreplace")
+
+
+def _oddity(path: Path, file: str, root: Path) -> str | None:
+    """Why a file is left alone whatever its name says; None when it is a file like any other."""
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return "name is not UTF-8"
+    try:
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            return "link out of the landing zone"
+        is_plain = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        # Gone already, or a link to what is still to come.
+        return None
+    except (OSError, RuntimeError):
+        return "link that leads nowhere"
+    return None if is_plain else "not a plain file"
 
 
 def _stat(source: str, file: str, path: Path, family: str) -> LandedFile | None:
@@ -407,7 +433,7 @@ def _load_group(
                 if changed:
                     raise ChangedWhileRead
                 return loads
-        except ChangedWhileRead:
+        except (ChangedWhileRead, OSError):
             changed = [landed for landed in group if not _is_as_found(landed)]
             if not changed:
                 raise

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -36,10 +36,16 @@ TABLE_ROWS = 25_000
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 COMPRESSED_SUFFIXES = (".gz", ".zst")
 
+# A compressed file that unfolds to more than both of these, in bytes and in times its size, is not
+# what it seems: records compress to a tenth or a fiftieth.
+UNFOLDED_BYTES = 64 * 1024 * 1024
+UNFOLDED_TIMES = 200
+
 # Names of the two columns that a table batch carries beside the file's own.
 NUMBER, RAW = "__number", "__raw"
 
-csv.field_size_limit(1 << 30)
+# Where a quote is never closed, a field would be the rest of the file.
+csv.field_size_limit(HEAD_BYTES)
 
 
 @dataclass
@@ -98,27 +104,59 @@ def content_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def open_plain(path: Path) -> IO[bytes]:
-    """The bytes of a file, decompressed by its last suffix."""
+class Bytes(Protocol):
+    """What is read of a file."""
+
+    def read(self, size: int, /) -> bytes:
+        """So many bytes, fewer at the end, none after it."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+def open_plain(path: Path) -> Bytes:
+    """The bytes of a file, decompressed by its last suffix.
+
+    Reading raises Unreadable when they cannot be decompressed, or are far too many.
+    """
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        return gzip.open(path, "rb")  # type: ignore[return-value]
+        return _Unfolding(gzip.open(path, "rb"), path)
     if suffix == ".zst":
         raw = path.open("rb")
-        return zstandard.ZstdDecompressor().stream_reader(
+        plain = zstandard.ZstdDecompressor().stream_reader(
             raw, read_across_frames=True, closefd=True
         )
+        return _Unfolding(plain, path)
     return path.open("rb")
 
 
 _BROKEN = (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError)
 
 
-def _read_block(stream: IO[bytes], size: int | None = None) -> bytes:
-    try:
-        return stream.read(size or BLOCK_BYTES)
-    except _BROKEN as error:
-        raise Unreadable(f"file cannot be decompressed: {error}") from error
+class _Unfolding:
+    """The bytes of a compressed file, as far as they come in reason."""
+
+    def __init__(self, stream: Bytes, path: Path) -> None:
+        self._stream = stream
+        self._limit = max(UNFOLDED_BYTES, UNFOLDED_TIMES * path.stat().st_size)
+        self._count = 0
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            block = self._stream.read(size)
+        except _BROKEN as error:
+            raise Unreadable(f"file cannot be decompressed: {error}") from error
+        self._count += len(block)
+        if self._count > self._limit:
+            raise Unreadable(
+                f"file unfolds to more than {UNFOLDED_TIMES} times its size;"
+                " if that is right, land it uncompressed"
+            )
+        return block
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 # --- JSON ---------------------------------------------------------------------------------
@@ -136,7 +174,7 @@ def json_batches(path: Path) -> Iterator[JsonBatch]:
             yield from _line_batches(head, stream)
             return
         parts = [head]
-        while block := _read_block(stream):
+        while block := stream.read(BLOCK_BYTES):
             parts.append(block)
     content = b"".join(parts)
     try:
@@ -152,11 +190,11 @@ def json_batches(path: Path) -> Iterator[JsonBatch]:
         yield documents
 
 
-def _head(stream: IO[bytes]) -> bytes:
+def _head(stream: Bytes) -> bytes:
     """The first block, and more until a line ends in it, for what may be a very long line."""
-    head = block = _read_block(stream)
+    head = block = stream.read(BLOCK_BYTES)
     while block and b"\n" not in block and len(head) < HEAD_BYTES:
-        block = _read_block(stream)
+        block = stream.read(BLOCK_BYTES)
         head += block
     return head
 
@@ -172,7 +210,7 @@ def _begins_with_a_whole_line(head: bytes) -> bool:
     return True
 
 
-def _line_batches(head: bytes, stream: IO[bytes]) -> Iterator[JsonBatch]:
+def _line_batches(head: bytes, stream: Bytes) -> Iterator[JsonBatch]:
     number = 0
     block = head
     rest = b""
@@ -184,7 +222,7 @@ def _line_batches(head: bytes, stream: IO[bytes]) -> Iterator[JsonBatch]:
             number += count
             yield batch
         rest = block[end:]
-        block = _read_block(stream, LINES_BYTES)
+        block = stream.read(LINES_BYTES)
     if rest:
         yield _lines(rest + b"\n", len(rest) + 1, number)[0]
 
@@ -251,16 +289,20 @@ def _odd_lines(content: bytes, before: int) -> JsonBatch:
     return JsonBatch.of(numbers, texts, bad)
 
 
-_SLICER = json.JSONDecoder()
+# Values are only cut out: a number that Python would not read is the matter of its own record.
+_SLICER = json.JSONDecoder(parse_int=str, parse_float=str)
 _SPACE = " \t\n\r"
 
 
 def _documents(text: str) -> JsonBatch | None:
     """Elements of an array, or objects one after another; None when it is neither.
 
-    Where the text breaks, what stands before is kept and the rest is one bad record.
+    Where the text breaks, what stands before is kept. Up to the next line that begins an object it
+    is one bad record; inside of an array it is one to its end.
     """
     texts: list[str] = []
+    numbers: list[int] = []
+    bad: list[BadRecord] = []
     at = _skip(text, 0)
     in_array = False
     while at < len(text):
@@ -272,7 +314,13 @@ def _documents(text: str) -> JsonBatch | None:
         try:
             _, end = _SLICER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            return _broken(texts, text, at, str(error).partition(":")[0])
+            if not texts and "\n" in text.strip():
+                return None
+            goes_on = -1 if in_array else text.find("\n{", at)
+            bad.append(_broken(len(texts) + len(bad) + 1, text, at, goes_on, error))
+            in_array, at = False, len(text) if goes_on < 0 else goes_on + 1
+            continue
+        numbers.append(len(texts) + len(bad) + 1)
         texts.append(text[at:end])
         at = _skip(text, end)
         if in_array and text[at : at + 1] == "]":
@@ -282,16 +330,19 @@ def _documents(text: str) -> JsonBatch | None:
         elif in_array:
             break
     if in_array:
-        return _broken(texts, text, at, "the array does not end")
-    return JsonBatch.of(range(1, len(texts) + 1), texts)
+        if not texts and "\n" in text.strip():
+            return None
+        why = ValueError("the array does not end")
+        bad.append(_broken(len(texts) + len(bad) + 1, text, at, -1, why))
+    return JsonBatch.of(numbers, texts, bad)
 
 
-def _broken(texts: list[str], text: str, at: int, why: str) -> JsonBatch | None:
-    if not texts and "\n" in text.strip():
-        return None
-    reason = f"record is not JSON: {why}; the rest of the file is lost with it"
-    bad = BadRecord(len(texts) + 1, reason, text[at:])
-    return JsonBatch.of(range(1, len(texts) + 1), texts, [bad])
+def _broken(number: int, text: str, at: int, end: int, error: Exception) -> BadRecord:
+    """What is no JSON from a place on, up to where records go on; -1: they do not."""
+    reason = f"record is not JSON: {str(error).partition(':')[0]}"
+    if end < 0:
+        return BadRecord(number, f"{reason}; the rest of the file is lost with it", text[at:])
+    return BadRecord(number, reason, text[at:end])
 
 
 def _skip(text: str, at: int) -> int:
@@ -332,7 +383,7 @@ def csv_batches(path: Path) -> Iterator[TableBatch]:
     """
     with closing(open_plain(path)) as stream:
         text = io.TextIOWrapper(
-            io.BufferedReader(_Guarded(stream), BLOCK_BYTES),
+            io.BufferedReader(_Raw(stream), BLOCK_BYTES),
             encoding="utf-8-sig",
             errors="surrogateescape",
             newline="",
@@ -344,12 +395,11 @@ def csv_batches(path: Path) -> Iterator[TableBatch]:
         lines.take()
         delimiter = ";" if first.count(";") > first.count(",") else ","
         header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
-        if len({name.lower() for name in header}) != len(header) or not all(header):
-            raise Unreadable("the header has an empty or repeated column name")
+        _check_header(header)
         number = 0
         columns: list[list[Any]] = [[] for _ in range(len(header) + 2)]
         bad: list[BadRecord] = []
-        for row in csv.reader(lines, delimiter=delimiter):
+        for row in _rows(lines, delimiter):
             raw = lines.take()
             if not row or not raw.strip():
                 continue
@@ -366,8 +416,26 @@ def csv_batches(path: Path) -> Iterator[TableBatch]:
         yield TableBatch(_text_table(header, columns), bad)
 
 
+def _rows(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(lines, delimiter=delimiter)
+    except csv.Error as error:
+        raise Unreadable(f"file is not readable CSV: {error}; is a quote left open?") from error
+
+
 # As decoding with surrogateescape keeps them.
 _BYTES_THAT_ARE_NO_TEXT = re.compile("[\udc80-\udcff]")
+
+
+def _check_header(names: Sequence[str]) -> None:
+    """Raise Unreadable when the names of a table's columns cannot tell its columns apart."""
+    if any("\0" in name or _BYTES_THAT_ARE_NO_TEXT.search(name) for name in names):
+        raise Unreadable("the header is not valid UTF-8")
+    if len({name.lower() for name in names}) != len(names) or not all(names):
+        raise Unreadable("the header has an empty or repeated column name")
+    for name in (NUMBER, RAW):
+        if name in {each.lower() for each in names}:
+            raise Unreadable(f"the header has a column {name}, which no file may have")
 
 
 def _row_problem(row: list[str], raw: str, width: int) -> str | None:
@@ -386,20 +454,17 @@ def _text_table(header: list[str], columns: list[list[Any]]) -> pa.Table:
     return pa.table(arrays, names=[*header, NUMBER, RAW])
 
 
-class _Guarded(io.RawIOBase):
-    """A byte stream whose decompression errors become Unreadable."""
+class _Raw(io.RawIOBase):
+    """The bytes of a file as the text layer wants them."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: Bytes) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        try:
-            block = self._stream.read(len(buffer))
-        except _BROKEN as error:
-            raise Unreadable(f"file cannot be decompressed: {error}") from error
+        block = self._stream.read(len(buffer))
         buffer[: len(block)] = block
         return len(block)
 
@@ -412,11 +477,14 @@ def parquet_batches(path: Path) -> Iterator[TableBatch]:
     number = 0
     try:
         with pq.ParquetFile(path) as source:
+            _check_header(source.schema_arrow.names)
             for batch in source.iter_batches(batch_size=TABLE_ROWS):
+                # Writers may store bytes as text that are none.
+                batch.validate(full=True)
                 numbers = pa.arange(number + 1, number + 1 + batch.num_rows).cast(pa.int32())
                 number += batch.num_rows
                 table = pa.Table.from_batches([batch])
                 yield TableBatch(table.append_column(NUMBER, numbers))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Unreadable(f"file is not readable Parquet: {reason}") from error

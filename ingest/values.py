@@ -30,7 +30,7 @@ _TIME = re.compile(
     r"\s?(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
-_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 _WHOLE = re.compile(r"-?\d{1,30}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -61,7 +61,7 @@ def read_text(value: object) -> str:
         raise ValueError(f"must be text, not {shown(value)}")
     if "\0" in value:
         raise ValueError("holds a NUL character")
-    if not value.isascii() and _HALF_OF_A_PAIR.search(value):
+    if not value.isascii() and HALF_OF_A_PAIR.search(value):
         raise ValueError("holds half of a surrogate pair, which is not text")
     return value
 
@@ -218,6 +218,12 @@ def parse_json(text: str) -> Any:
         raise ValueError(f"is not JSON: {error.msg} at character {error.pos + 1}") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
+    except InvalidOperation as error:
+        raise ValueError("holds a number that nothing can hold") from error
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):
+            raise ValueError("holds a number that nothing can hold") from error
+        raise
 
 
 def _no_constant(name: str) -> Any:

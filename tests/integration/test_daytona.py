@@ -93,7 +93,7 @@ def _stopped(world: World) -> None:
     )
 
 
-def test_a_stopped_sandbox_bills_its_disk_and_nothing_else(built: World) -> None:
+def test_paused_gap_disk(built: World) -> None:
     """Two vCPU, 4 GiB and 8 GiB of disk for an hour, then only the disk for 30599.88 s."""
     assert built.usage("stopped", CPU) == 7200  # 2 x 3600
     assert built.usage("stopped", RAM) == 14_400  # 4 x 3600
@@ -125,7 +125,7 @@ def _abutting(world: World) -> None:
     )
 
 
-def test_periods_that_are_reopened_every_day_sum_exactly(built: World) -> None:
+def test_abutting(built: World) -> None:
     """A chain of rows that touch equals the same run in one row: no second is lost or doubled."""
     # Two days, then 9 h 29 min 59.881 s: 172800 + 34199.881.
     assert built.usage("chained") == built.usage("unbroken") == Decimal("206999.881")
@@ -186,7 +186,7 @@ def _open_twice(world: World) -> None:
     )
 
 
-def test_of_two_open_periods_the_later_start_wins(built: World) -> None:
+def test_overlap(built: World) -> None:
     """Two open rows of one sandbox are counted one after the other, the last until the as-of."""
     first, last = built.intervals("d-lap")
     # 10:00 to 10:30 = 1800 s; 10:30 to midnight = 13.5 h = 48600 s.
@@ -264,7 +264,7 @@ def _polled_again(world: World) -> None:
     world.write("daytona/usage_polls/again-2.ndjson", [earlier, later])
 
 
-def test_a_window_asked_again_is_replaced(built: World) -> None:
+def test_repoll(built: World) -> None:
     """Totals of the same window are never added: 100, then 120, is 120. GB are GiB."""
     assert days(built, "repolled", CPU) == {"08-04": 120}
     assert built.usage("repolled", RAM) == 14_400
@@ -282,6 +282,22 @@ def test_a_window_asked_again_is_replaced(built: World) -> None:
     charged = {line["meter_id"]: line["amount_minor"] for line in built.lines("repolled")}
     assert (charged[CPU], charged[RAM]) == (120, 14_400)
     assert built.usage("repolled") == 0
+
+
+@written
+def _unit(world: World) -> None:
+    world.account("unit")
+    window = ("2026-08-04T00:00:00Z", "2026-08-05T00:00:00Z", "2026-08-05T00:10:00Z")
+    world.write("daytona/usage_polls/unit.json", [poll("unit", *window, RAMGB=14_400)])
+
+
+def test_unit(built: World) -> None:
+    """14400 GB-seconds are 14400 GiB-seconds.
+
+    With the dbt variable `daytona_gib_per_gb` at 10^9 / 2^30 they are 13411.045: a dbt unit test of
+    `stg_daytona__poll_values` works that out.
+    """
+    assert built.usage("unit", RAM) == 14_400
 
 
 @written

@@ -4,16 +4,44 @@ All cases live in one landing zone, each with sandboxes and an account of its ow
 once, as of 2026-09-02. `@written` marks what a case puts there; the test below it says what
 follows.
 
-Daytona's are in `test_daytona.py`, those of storage in `test_storage.py`. Not in this version,
-because no source reads them yet: the Cloudflare rollup's milliseconds against seconds.
+The cases that every provider's records hold, and the test of each, here unless another file is
+named (`daytona`: `test_daytona.py`, `storage`: `test_storage.py`):
+
+| case | expected | test |
+|---|---|---|
+| retry | once, both deliveries shown | `test_retry` |
+| push and poll | once | `test_push_and_poll` |
+| out of order | 300 s | `test_out_of_order` |
+| no end | the last timeout, inferred | `test_no_end` |
+| crash, then resume | capped by timeout or resume | `test_crash_then_resume` |
+| checkpoint | 3600 s, flagged | `test_checkpoint` |
+| truncated start | 10:00:00.5 | `test_truncated_start` |
+| paused gap | no compute; Daytona: disk | `test_paused_gap`, daytona `test_paused_gap_disk` |
+| abutting rows | as one row | `test_abutting_rows`, daytona `test_abutting` |
+| archive twin | once, with its end | daytona `test_archive_twin` |
+| warm pool | not billable, visible | daytona `test_warm_pool` |
+| window polled again | 120 | daytona `test_repoll` |
+| window clip | 1080 s of the hour | `test_window_clip` |
+| off tier | quantity kept, unrated | `test_off_tier` |
+| zones, clock changes | converted | `test_zones` |
+| no zone | refused | `test_bad_records_are_quarantined`, daytona `test_odd_times_and_sizes` |
+| skew | 0 and an issue | `test_skew` |
+| overlap | once, and an issue | `test_overlap`, `test_overlapping_runs`, daytona `test_overlap` |
+| partial listing | the sample refused | storage `test_partial_listing` |
+| encoded key | decoded, project found | storage `test_url_encoded_key` |
+| unit | 14400; with the decimal factor 13411.045 | daytona `test_unit`; dbt `..._decimal_factor` |
+| late | a line of its own, no restatement | `test_late` |
+| milliseconds or seconds | one instant | none: no source reads the usage samples of D1 |
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +105,16 @@ def built(new_world: Callable[[], World]) -> World:
         writer(world)
     world.build(AS_OF)
     return world
+
+
+def test_each_case_of_the_table_has_its_test() -> None:
+    """Every test that the table above names exists, in the file that it names."""
+    named = re.findall(r"(daytona |storage |)`(test_[a-z_]+)`", __doc__ or "")
+    assert len(named) >= 23
+    files = {"": "edge_cases", "daytona ": "daytona", "storage ": "storage"}
+    for file, name in named:
+        text = Path(__file__).with_name(f"test_{files[file]}.py").read_text()
+        assert f"def {name}(" in text, name
 
 
 def times(row: dict[str, Any]) -> tuple[str, str]:
@@ -649,7 +687,7 @@ def _zones(world: World) -> None:
     )  # fmt: skip
 
 
-def test_offsets_are_converted(built: World) -> None:
+def test_zones(built: World) -> None:
     """Times with an offset are the instants they name, also across a change of the clocks."""
     # 12:00+02:00 = 10:00Z and 15:35+05:30 = 10:05Z.
     [run] = built.intervals("sb-zones")
@@ -739,7 +777,7 @@ def _overlapping_rows(world: World) -> None:
     )
 
 
-def test_overlapping_open_rows(built: World) -> None:
+def test_overlap(built: World) -> None:
     """Two open rows of one sandbox are counted one after the other, the last until the as-of."""
     first, last = built.intervals("oc-rows")
     # 10:00 to 10:30 = 1800 s; 10:30 to the as-of at midnight = 13.5 h = 48600 s.

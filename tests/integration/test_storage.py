@@ -302,7 +302,7 @@ def _partial(world: World) -> None:
     world.write("storage/listings/partial.jsonl", lines)
 
 
-def test_a_partial_listing_is_never_a_lower_gauge(built: World) -> None:
+def test_partial_listing(built: World) -> None:
     """What is not listed to its end, or not at all, keeps its last level."""
     assert stored(built, "partial") == 4 * 2 * HOUR
     assert stored(built, "steady") == 4 * HOUR
@@ -332,7 +332,7 @@ def _encoded(world: World) -> None:
     world.write("storage/listings/encoded.json", [start, end])
 
 
-def test_encoded_keys_find_their_project(built: World) -> None:
+def test_url_encoded_key(built: World) -> None:
     """Both ways to write a blank in a key are the same project."""
     assert stored(built, "encoded") == 2 * HOUR
 

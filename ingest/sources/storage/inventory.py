@@ -218,7 +218,7 @@ def _text(value: object, name: str) -> str:
 
 
 def _check_checksum(path: Path, content: bytes) -> None:
-    if not path.exists():
+    if not path.is_file():
         raise ValueError(f"{CHECKSUM} is missing: the inventory is not complete")
     told = path.read_text(encoding="utf-8", errors="replace").strip().lower()
     if told != hashlib.md5(content, usedforsecurity=False).hexdigest():
@@ -228,8 +228,10 @@ def _check_checksum(path: Path, content: bytes) -> None:
 def _present(landing: Path) -> dict[str, Path]:
     """The files of inventories that are there, by their path in the landing zone."""
     found = {}
+    root = landing.resolve()
     for path in (landing / FOLDER).rglob("*"):
-        if path.is_file() and not path.name.startswith("."):
+        is_ours = not path.is_symlink() or path.resolve().is_relative_to(root)
+        if is_ours and path.is_file() and not path.name.startswith("."):
             found[path.relative_to(landing).as_posix()] = path
     return found
 

@@ -195,6 +195,9 @@ LOST = "; the rest of the file is lost with it"
         (f"{A[:-5]}\n{B}\n{C}", [2, 3], [(1, "record is not JSON")]),
         (f"{A}\n{B[:-9]}\n{C}", [1, 3], [(2, "record is not JSON")]),
         (f"[{A},5,{B}]", [1, 3], [(2, "record is not a JSON object")]),
+        # Not lines, by the first of them: what breaks costs nothing behind it all the same.
+        (f"{A}{B}\n{C[:-5]}\nbad\n{C}", [1, 2, 4], [(3, "record is not JSON")]),
+        (f"null\n{A}\nbad\n{B}", [2, 4], [(1, "record is not a"), (3, "record is not JSON")]),
         ("\ufeff" + f"{A}\n{B}", [1, 2], []),
     ],
 )
