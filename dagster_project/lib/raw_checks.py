@@ -19,6 +19,7 @@ from ingest.expectations import (
     opencomputer,
     storage,
     validate,
+    vercel,
 )
 from ingest.settings import Settings
 
@@ -45,6 +46,7 @@ SUITES = (
         opencomputer.SUITE.rules,
     ),
     RawSuite("daytona", "daytona_usage_periods", "daytona/usage_periods", daytona.SUITE.rules),
+    RawSuite("vercel", "vercel_sessions", "vercel/sessions", vercel.SUITE.rules),
     RawSuite("gauges", "gauges", "gauges", gauges.SUITE.rules),
     RawSuite("storage", "storage_samples", "storage", storage.SUITE.rules),
 )
