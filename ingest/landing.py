@@ -42,6 +42,7 @@ from ingest.sources.generic import INTERVALS, QUANTITIES
 from ingest.sources.opencomputer import SCALE_EVENTS
 from ingest.sources.storage import joined_inventories, load_inventory, load_listings
 from ingest.sources.stripe import OBJECTS, load_stripe
+from ingest.sources.vercel import SESSIONS
 from ingest.warehouse import fed, registered
 
 RECORD_SOURCES: dict[str, RecordSource] = {
@@ -49,6 +50,7 @@ RECORD_SOURCES: dict[str, RecordSource] = {
     "opencomputer/scale_events": SCALE_EVENTS,
     "daytona/usage_periods": USAGE_PERIODS,
     "daytona/usage_polls": USAGE_POLLS,
+    "vercel/sessions": SESSIONS,
     "intervals": INTERVALS,
     "quantities": QUANTITIES,
     "gauges": GAUGES,

@@ -13,14 +13,16 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
@@ -287,6 +289,76 @@ def _odd_lines(content: bytes, before: int) -> JsonBatch:
             numbers.append(number)
             texts.append(text)
     return JsonBatch.of(numbers, texts, bad)
+
+
+def unpaged(batches: Iterable[JsonBatch], key: str) -> Iterator[JsonBatch]:
+    """The batches of a file, with the records that a page (an object that lists them under `key`)
+    holds in the place of the page.
+
+    What stands after a page is numbered on from its records. An empty page is no record.
+    """
+    shift = 0
+    for batch in batches:
+        numbers: list[int] = []
+        texts: list[str] = []
+        bad = deque(batch.bad)
+        shifted: list[BadRecord] = []
+        if not pc.any(pc.match_substring(batch.text_array.cast(pa.string()), f'"{key}"')).as_py():
+            later = pa.scalar(shift, pa.int32())
+            shifted = [_moved(record, shift) for record in bad]
+            yield JsonBatch(pc.add(batch.number_array, later), batch.text_array, shifted)
+            continue
+        for number, text in zip(batch.numbers, batch.texts, strict=True):
+            while bad and (bad[0].record_number or 0) < number:
+                shifted.append(_moved(bad.popleft(), shift))
+            held = _held(text, key)
+            if held is None:
+                held = [text]
+            numbers += range(number + shift, number + shift + len(held))
+            texts += held
+            shift += len(held) - 1
+        shifted += [_moved(record, shift) for record in bad]
+        yield JsonBatch.of(numbers, texts, shifted)
+
+
+def _moved(record: BadRecord, shift: int) -> BadRecord:
+    number = record.record_number
+    return record if number is None else replace(record, record_number=number + shift)
+
+
+def _held(text: str, key: str) -> list[str] | None:
+    """The texts of the records of a page, None when the text is no page."""
+    if not text.startswith("{"):
+        return None
+    try:
+        members = _members(text)
+    except (ValueError, RecursionError):
+        return None
+    pages = [value for name, value in members if name == key]
+    if len(pages) != 1 or not pages[0].startswith("["):
+        return None
+    return cast(JsonBatch, _documents(pages[0])).texts
+
+
+def _members(text: str) -> list[tuple[str, str]]:
+    """Name and text of each member of a JSON object; ValueError when it is none."""
+    members: list[tuple[str, str]] = []
+    at = _skip(text, 1)
+    while text[at : at + 1] == '"':
+        name, at = _SLICER.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at : at + 1] != ":":
+            break
+        start = _skip(text, at + 1)
+        _, end = _SLICER.raw_decode(text, start)
+        members.append((name, text[start:end]))
+        at = _skip(text, end)
+        if text[at : at + 1] != ",":
+            break
+        at = _skip(text, at + 1)
+    if text[at:].strip(_SPACE) != "}":
+        raise ValueError("is not one JSON object")
+    return members
 
 
 # Values are only cut out: a number that Python would not read is the matter of its own record.

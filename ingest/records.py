@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +24,13 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from ingest.quarantine import BadRecord, Unreadable
-from ingest.reading import NUMBER, RAW, csv_batches, json_batches, parquet_batches
+from ingest.reading import NUMBER, RAW, csv_batches, json_batches, parquet_batches, unpaged
 from ingest.values import (
     GIB_PLACES,
     GIB_WIDTH,
     TIME_PATTERN,
+    UNIX_MS_BEFORE,
+    UNIX_MS_FROM,
     WHOLE_PATTERN,
     ZONE_PATTERN,
     one_reason,
@@ -70,7 +73,8 @@ class RecordSource:
     columns, and `ok`, whether every field was canonical; rows that are not may be left out. A
     source without `table_sql` has no tables: such a file is unreadable. `reads_once` says which of
     the two read their relation in a single scan: that may then be a stream of many batches, which
-    the others get one by one.
+    the others get one by one. `page_key` is the key under which an answer of the provider's API
+    lists records: such a page in a JSON file is its records.
     """
 
     table: str
@@ -80,6 +84,7 @@ class RecordSource:
     json_sql: Callable[[duckdb.DuckDBPyConnection, Origin], str]
     table_sql: Callable[[Sequence[str]], str] | None
     reads_once: Sequence[Literal["json", "table"]] = ()
+    page_key: str | None = None
 
 
 @dataclass
@@ -143,7 +148,8 @@ def load_files(
     origin = Origin(is_table=family != "json", secret=secret)
     into = _Into(con, source, origin)
     if family == "json":
-        return _load_together(into, _Reading(into, _json_pieces, files, tell))
+        json_pieces = partial(_json_pieces, page_key=source.page_key)
+        return _load_together(into, _Reading(into, json_pieces, files, tell))
     pieces = _csv_pieces if family == "csv" else _parquet_pieces
     came: dict[int, Loaded | Unreadable] = {}
     for file in files:
@@ -171,8 +177,9 @@ class _Into:
 _Piece = tuple[pa.Table, list[BadRecord]]
 
 
-def _json_pieces(path: Path) -> Iterator[_Piece]:
-    for batch in json_batches(path):
+def _json_pieces(path: Path, page_key: str | None) -> Iterator[_Piece]:
+    batches = json_batches(path)
+    for batch in batches if page_key is None else unpaged(batches, page_key):
         rows = {"record_number": batch.number_array, "raw": batch.text_array}
         yield pa.table(rows), batch.bad
 
@@ -576,6 +583,12 @@ def typed_whole(text: str, low: int, high: int) -> str:
         f"case when regexp_full_match({text}, {literal(WHOLE_PATTERN)})"
         f" and {number} between {low} and {high} then {number} end"
     )
+
+
+def typed_unix_ms(text: str) -> str:
+    """Canonical whole milliseconds since 1970 as TIMESTAMPTZ, else null."""
+    milliseconds = typed_whole(text, UNIX_MS_FROM, UNIX_MS_BEFORE - 1)
+    return f"make_timestamptz(({milliseconds}) * 1000)"
 
 
 def typed_decimal(text: str, width: int, scale: int) -> str:

@@ -39,6 +39,12 @@ RECORD_TABLES: dict[str, str] = {
         source VARCHAR NOT NULL, organization_id VARCHAR NOT NULL,
         window_start TIMESTAMPTZ NOT NULL, window_end TIMESTAMPTZ NOT NULL,
         fetched_at TIMESTAMPTZ NOT NULL, totals VARCHAR NOT NULL""",
+    # One row a state of a session. Active CPU time and traffic are in `raw` only.
+    "raw.vercel_sessions": f"""
+        session_id VARCHAR NOT NULL {_RANDOM}, project_id VARCHAR, sandbox_name VARCHAR,
+        status VARCHAR NOT NULL, vcpu DECIMAL(18,6) NOT NULL, memory_mib BIGINT NOT NULL,
+        region VARCHAR, started_at TIMESTAMPTZ, stopped_at TIMESTAMPTZ, aborted_at TIMESTAMPTZ,
+        duration_ms BIGINT, updated_at TIMESTAMPTZ NOT NULL""",
     "raw.intervals": """
         record_id VARCHAR NOT NULL, provider VARCHAR NOT NULL, account_ref VARCHAR NOT NULL,
         resource_id VARCHAR NOT NULL, started_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ,

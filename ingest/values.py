@@ -23,6 +23,9 @@ TIME_PATTERN = (
 )
 ZONE_PATTERN = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
 WHOLE_PATTERN = r"(0|[1-9][0-9]{0,14})"
+# Milliseconds since 1970 of the first instants of 2000 and 2200: seconds and microseconds of our
+# time lie outside, so that a number in another unit is no time.
+UNIX_MS_FROM, UNIX_MS_BEFORE = 946_684_800_000, 7_258_118_400_000
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -38,6 +41,8 @@ _DECIMAL = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3}
 GIB_WIDTH, GIB_PLACES = 24, 10
 
 BIGINT_MAX = 2**63 - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def shown(value: object) -> str:
@@ -102,6 +107,19 @@ def _zone(text: str | None) -> timezone:
         raise ValueError("offset out of range")
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)
+
+
+def read_unix_ms(value: object) -> datetime:
+    """A time told as whole milliseconds since 1970, in UTC and exact."""
+    if is_absent(value):
+        raise ValueError("is missing")
+    try:
+        milliseconds = read_whole(value, UNIX_MS_FROM, UNIX_MS_BEFORE - 1)
+    except ValueError as error:
+        raise ValueError(
+            f"must be a time in whole milliseconds since 1970 (2000 to 2199): {shown(value)}"
+        ) from error
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def read_whole(value: object, low: int, high: int) -> int:
@@ -271,10 +289,16 @@ def _optional_time(value: object, info: ValidationInfo) -> datetime | None:
     return None if is_absent(value) else read_time(value, _utc_if_naive(info))
 
 
+def _optional_unix_ms(value: object) -> datetime | None:
+    return None if is_absent(value) else read_unix_ms(value)
+
+
 Text = Annotated[str, BeforeValidator(read_text)]
 OptionalText = Annotated[str | None, BeforeValidator(_optional_text)]
 Time = Annotated[datetime, BeforeValidator(_required_time)]
 OptionalTime = Annotated[datetime | None, BeforeValidator(_optional_time)]
+UnixMs = Annotated[datetime, BeforeValidator(read_unix_ms)]
+OptionalUnixMs = Annotated[datetime | None, BeforeValidator(_optional_unix_ms)]
 
 
 def whole(low: int, high: int) -> BeforeValidator:

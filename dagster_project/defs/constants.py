@@ -9,6 +9,7 @@ RAW_ASSETS = {
     "opencomputer_scale_events": "OpenComputer scale events; one row a record of the table.",
     "daytona_usage_periods": "Daytona usage periods; one row a record of the tables.",
     "daytona_usage_polls": "Answers of Daytona's usage API with their window; one row an answer.",
+    "vercel_sessions": "States of Vercel Sandbox sessions; one row a session of an answer.",
     "intervals": "Provider-neutral intervals of constant size; one row a record.",
     "quantities": "Amounts that were measured elsewhere; one row a record.",
     "gauges": "Levels observed at an instant, in bytes; one row a record.",

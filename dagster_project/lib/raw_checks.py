@@ -20,6 +20,7 @@ from ingest.expectations import (
     opencomputer,
     storage,
     validate,
+    vercel,
 )
 from ingest.settings import Settings
 
@@ -46,6 +47,7 @@ SUITES = (
         opencomputer.SUITE.rules,
     ),
     RawSuite("daytona", "daytona_usage_periods", "daytona/usage_periods", daytona.SUITE.rules),
+    RawSuite("vercel", "vercel_sessions", "vercel/sessions", vercel.SUITE.rules),
     RawSuite("gauges", "gauges", "gauges", gauges.SUITE.rules),
     RawSuite("storage", "storage_samples", "storage", storage.SUITE.rules),
     RawSuite("cloudevents", "cloudevents", "cloudevents", cloudevents.SUITE.rules),

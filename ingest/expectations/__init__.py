@@ -22,7 +22,7 @@ from typing import Any
 from ingest.errors import MeterhouseError
 from ingest.settings import Settings
 
-SUITES = ("e2b", "opencomputer", "daytona", "gauges", "storage", "cloudevents")
+SUITES = ("e2b", "opencomputer", "daytona", "vercel", "gauges", "storage", "cloudevents")
 SAMPLE_ROWS = 20
 TIMEOUT_SECONDS = 3600
 

@@ -24,7 +24,7 @@ class Field:
     """One field: its column, its kind with bounds, and the names it goes by."""
 
     column: str
-    kind: Literal["text", "time", "whole", "decimal", "gibi"]
+    kind: Literal["text", "time", "unix_ms", "whole", "decimal", "gibi"]
     names: tuple[str, ...]
     required: bool = True
     default: str | None = None
@@ -36,6 +36,8 @@ class Field:
 class FlatShape:
     """The fields of a source, the SQL of known_at and of a condition that rows must meet.
 
+    `ignored` are the other keys that records usually have, each with the keys of the object that
+    may stand under it: a JSON record with any further key takes the careful path.
     `dimensions` is the column that collects every other key as text, or None; to find the keys,
     the SQL of JSON then reads its batch twice. `naive_as_utc` says that a time without a zone is
     UTC; else it has none and is refused.
@@ -46,6 +48,7 @@ class FlatShape:
     condition: str = "true"
     dimensions: str | None = None
     naive_as_utc: bool = False
+    ignored: Mapping[str, Sequence[str]] | None = None
 
     @property
     def known_names(self) -> list[str]:
@@ -70,9 +73,13 @@ class FlatShape:
     def json_sql(self, con: duckdb.DuckDBPyConnection, _origin: Origin) -> str:
         """The vectorised path from `batch` (record_number, raw)."""
         others = self._other_keys(con) if self.dimensions else []
-        known = self.known_names + others
+        ignored = self.ignored or {}
+        known = [*self.known_names, *ignored, *others]
         texts = [f"{self._json_field(field)} as f_{field.column}" for field in self.fields]
         simple = [self._json_simple(field) for field in self.fields]
+        simple += [
+            _is_simple_aside(f"j.{sql.quoted(key)}", inner) for key, inner in ignored.items()
+        ]
         dimensions = [f"j.{sql.quoted(key)}" for key in others]
         simple += [
             f"({sql.is_json_null(value)} or {value}[1] = '\"'"
@@ -144,7 +151,7 @@ class FlatShape:
         text = sql.json_text(value)
         if field.kind in {"text", "time"}:
             return text
-        if field.kind == "whole":
+        if field.kind in {"whole", "unix_ms"}:
             bare = f"when {value} <> 'null' then {value}"
             return f"case when {value}[1] = '\"' then {text} {bare} end"
         # The parser prints numbers through double: take the digits from the text itself. Without
@@ -157,7 +164,7 @@ class FlatShape:
 
     def _json_simple(self, field: Field) -> str:
         values = [f"j.{sql.quoted(name)}" for name in field.names]
-        numbers = field.kind in {"whole", "decimal", "gibi"}
+        numbers = field.kind in {"whole", "unix_ms", "decimal", "gibi"}
         allowed = "'[-\"0-9].*'" if numbers else "'\".*'"
         return " and ".join(
             f"({sql.is_json_null(value)} or regexp_full_match({value}, {allowed}, 's'))"
@@ -197,11 +204,26 @@ def _typed_expression(field: Field, text: str, naive_as_utc: bool) -> str:
         return f"case when not contains({text}, chr(0)) then {text} end"
     if field.kind == "time":
         return sql.typed_time(sql.naive_as_utc(text) if naive_as_utc else text)
+    if field.kind == "unix_ms":
+        return sql.typed_unix_ms(text)
     if field.kind == "whole":
         return sql.typed_whole(text, low, high)
     if field.kind == "gibi":
         return sql.typed_mib_of_gib(text, low, high)
     return sql.typed_decimal(text, low, high)
+
+
+def _is_simple_aside(value: str, keys: Sequence[str]) -> str:
+    """Whether a JSON value that is passed over is null, a scalar, or a flat object of some keys.
+
+    Of any other the careful path must see whether a key comes twice in it.
+    """
+    nested = f"regexp_matches(substring({value}, 2), '[{{\\[]')"
+    flat = f"not {nested} and {sql.keys_within(value, keys)}" if keys else "false"
+    return (
+        f"case when {value} is null then true when {value}[1] = '{{' then {flat}"
+        f" else {value}[1] <> '[' end"
+    )
 
 
 def _object(pairs: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 A test says what it is about and leaves the rest to defaults: every account has a subscription to
 the plan `payg` since 2026-01-01, is found by the E2B metadata `customer=<account>` and by the
-OpenComputer and Daytona organisations `org-<account>`, and pays one cent for each second,
-core-second and GiB-second of each meter.
+OpenComputer and Daytona organisations `org-<account>` and the Vercel project `prj-<account>`, and
+pays one cent for each second, core-second and GiB-second of each meter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -218,6 +218,42 @@ def poll(
     }
 
 
+def milliseconds(moment: datetime | str) -> int:
+    """A time as Vercel writes it: milliseconds since 1970."""
+    at = utc(moment) if isinstance(moment, str) else moment
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def session(
+    session_id: str,
+    account: str,
+    status: str,
+    updated_at: datetime | str,
+    started_at: datetime | str | None = None,
+    stopped_at: datetime | str | None = None,
+    **more: Any,
+) -> Row:
+    """A state of a Vercel session of the project `prj-<account>`: two cores, 4096 MB."""
+    told = {
+        "id": session_id,
+        "projectId": f"prj-{account}",
+        "sourceSandboxName": f"box-{account}",
+        "memory": 4096,
+        "vcpus": 2,
+        "region": "iad1",
+        "runtime": "node24",
+        "timeout": 300_000,
+        "status": status,
+        "createdAt": milliseconds(updated_at),
+        "updatedAt": milliseconds(updated_at),
+    }
+    if started_at:
+        told["startedAt"] = milliseconds(started_at)
+    if stopped_at:
+        told["stoppedAt"] = milliseconds(stopped_at)
+    return told | more
+
+
 def interval(
     record_id: str,
     account_ref: str,
@@ -329,6 +365,7 @@ class World:
             self.link("e2b", "metadata:customer", account_id, account_id)
             self.link("opencomputer", "account", f"org-{account_id}", account_id)
             self.link("daytona", "account", f"org-{account_id}", account_id)
+            self.link("vercel", "project", f"prj-{account_id}", account_id)
         if plan_id is not None:
             self.subscribe(account_id, plan_id, started_at, anchor=anchor)
         return account_id

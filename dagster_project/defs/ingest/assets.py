@@ -18,6 +18,7 @@ _USAGE = {
     "opencomputer_scale_events",
     "daytona_usage_periods",
     "daytona_usage_polls",
+    "vercel_sessions",
     "intervals",
     "quantities",
     "cloudevents",

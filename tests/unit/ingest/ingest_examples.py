@@ -83,6 +83,30 @@ USAGE_POLL: dict[str, Any] = {
     },
 }
 
+# 2026-08-03 10:00:00.250 UTC is 1785751200250 ms after 1970.
+SESSION: dict[str, Any] = {
+    "id": "sbx_4Fq2",
+    "sourceSandboxName": "acme-build",
+    "projectId": "prj_7",
+    "memory": 4096,
+    "vcpus": 2,
+    "region": "iad1",
+    "runtime": "node24",
+    "timeout": 300000,
+    "status": "stopped",
+    "requestedAt": 1785751199900,
+    "startedAt": 1785751200250,
+    "cwd": "/vercel/sandbox",
+    "requestedStopAt": 1785751290000,
+    "stoppedAt": 1785751290251,
+    "duration": 90001,
+    "createdAt": 1785751199900,
+    "updatedAt": 1785751290300,
+    "networkPolicy": {"mode": "allow-all"},
+    "activeCpuDurationMs": 8123.5,
+    "networkTransfer": {"ingress": 1048576, "egress": 2048},
+}
+
 INTERVAL: dict[str, Any] = {
     "record_id": "r1",
     "provider": "fly",

@@ -20,6 +20,7 @@ from ingest_examples import (
     PAUSED,
     QUANTITY,
     SCALE_EVENT,
+    SESSION,
     USAGE_PERIOD,
     USAGE_POLL,
     camel,
@@ -68,6 +69,14 @@ GIBIBYTES = st.one_of(
     st.integers(0, 2**31).map(lambda mib: f"{mib / 1024:f}"),
     st.integers(0, 5000).map(lambda mib: mib / 1024),
     st.sampled_from(["0.0009765625", "0.00048828125", "0.3", "0.50000000000", "1048576", "1e0"]),
+)
+MILLISECONDS = st.one_of(
+    NUMBERS,
+    st.integers(946_684_800_000 - 2, 946_684_800_000 + 2),
+    st.integers(7_258_118_400_000 - 2, 7_258_118_400_000 + 2),
+    st.sampled_from(
+        [1785751200, 1785751200250000, "1785751200250", 1785751200250.0, 1785751200250.5, "1e12"]
+    ),
 )
 TEXTS = st.one_of(
     st.text(max_size=6),
@@ -163,6 +172,27 @@ FLAT = {
     "daytona/usage_polls": changed(
         USAGE_POLL,
         {"from": TIMES, "to": TIMES, "fetched_at": TIMES, "source": TEXTS, "response": ANYTHING},
+    ),
+    "vercel/sessions": changed(
+        SESSION,
+        {
+            "id": TEXTS,
+            "projectId": TEXTS,
+            "memory": NUMBERS,
+            "vcpus": NUMBERS,
+            "status": TEXTS,
+            "startedAt": MILLISECONDS,
+            "stoppedAt": MILLISECONDS,
+            "abortedAt": MILLISECONDS,
+            "updatedAt": MILLISECONDS,
+            "duration": NUMBERS,
+            "timeout": ANYTHING,
+            "networkPolicy": OBJECTS,
+            "networkTransfer": st.one_of(
+                OBJECTS,
+                st.fixed_dictionaries({"ingress": ANYTHING}, optional={"egress": ANYTHING}),
+            ),
+        },
     ),
     "intervals": changed(
         INTERVAL,
@@ -348,6 +378,10 @@ def outcome(con: duckdb.DuckDBPyConnection, source: str, path: Path, family: str
     return rows, loaded.bad
 
 
+def test_every_source_of_records_is_compared() -> None:
+    assert set(EVERY) == set(RECORD_SOURCES)
+
+
 @pytest.mark.parametrize("source", sorted(EVERY))
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_json(source: str, ascii_only: bool, tmp_path: Path) -> None:
@@ -390,6 +424,7 @@ def test_csv(source: str, tmp_path: Path) -> None:
                 "quantities": QUANTITY,
                 "daytona/usage_periods": USAGE_PERIOD,
                 "daytona/usage_polls": USAGE_POLL,
+                "vercel/sessions": SESSION,
                 "gauges": GAUGE,
                 "focus": FOCUS_COST | {"Tags": None, "ChargeClass": None},
             }.get(source, SCALE_EVENT)
@@ -419,6 +454,11 @@ def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
             USAGE_PERIOD,
             USAGE_PERIOD | {"mem": 0.5, "cpu": 1.5, "endAt": None},
             without(USAGE_PERIOD, "sandboxId", "disk") | {"workspaceId": "w", "storage": 2.0},
+        ],
+        "vercel/sessions": [
+            SESSION,
+            SESSION | {"vcpus": 0.5, "interactivePort": 22, "networkPolicy": {}},
+            without(SESSION, "startedAt", "stoppedAt", "duration", "projectId", "networkTransfer"),
         ],
         "intervals": [INTERVAL, INTERVAL | {"vcpu": 0.25}],
         "focus": [FOCUS_COST, FOCUS_COST | {"ChargeClass": "Correction", "BilledCost": 1.5}],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ingest_examples import CLOUDEVENT, PAUSED, SCALE_EVENT, USAGE_PERIOD, execution
+from ingest_examples import CLOUDEVENT, PAUSED, SCALE_EVENT, SESSION, USAGE_PERIOD, execution
 from ingest_zone import Zone
 
 from ingest.errors import MeterhouseError
@@ -14,6 +14,7 @@ from ingest.expectations.e2b import SUITE as E2B
 from ingest.expectations.gauges import SUITE as GAUGES
 from ingest.expectations.opencomputer import SUITE as OPENCOMPUTER
 from ingest.expectations.storage import SUITE as STORAGE
+from ingest.expectations.vercel import SUITE as VERCEL
 from ingest.warehouse import connect
 
 pytestmark = pytest.mark.integration
@@ -29,6 +30,9 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
         USAGE_PERIOD | {"mem": 8192},
         USAGE_PERIOD | {"endAt": "2026-05-06T09:00:00Z"},
     )
+    in_kib = SESSION | {"id": "k", "memory": 4_194_304 + 1}
+    frozen = SESSION | {"id": "f", "status": "hibernated"}
+    zone.lines("vercel/sessions/a.jsonl", SESSION, in_kib, frozen)
     gauge = {"sampled_at": "2026-08-03T00:00:00Z", "account_ref": "a", "resource_id": "r"}
     zone.lines("gauges/a.jsonl", gauge | {"bytes": 1}, gauge | {"bytes": 2})
     sample = {"sampled_at": "2026-08-03T00:00:00Z", "bucket": "b", "prefix": "", "complete": True}
@@ -42,7 +46,7 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
     outcomes = validate(zone.settings, summary.load_seqs)
     assert [outcome.name for outcome in outcomes] == [
         rule.name
-        for suite in (E2B, OPENCOMPUTER, DAYTONA, GAUGES, STORAGE, CLOUDEVENTS)
+        for suite in (E2B, OPENCOMPUTER, DAYTONA, VERCEL, GAUGES, STORAGE, CLOUDEVENTS)
         for rule in suite.rules
     ]
     failed = {outcome.name: outcome for outcome in outcomes if not outcome.passed}
@@ -53,6 +57,10 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
         # 8192 GiB is 8192 MiB in the wrong unit; two days are more than one.
         "daytona_memory_is_plausible": (1, True),
         "daytona_period_ends_within_a_day": (1, False),
+        "vercel_memory_is_plausible": (1, True),
+        # Two cores go with 4096 MiB.
+        "vercel_memory_goes_with_the_cores": (1, False),
+        "vercel_status_is_known": (1, False),
         "gauges_have_one_level_at_an_instant": (2, False),
         "cloudevents_subject_is_present": (1, False),
         "cloudevents_id_means_one_event": (2, False),
