@@ -1,8 +1,8 @@
 {{ config(materialized='table') }}
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
--- every state of the records told anew, and of providers' totals that differ. For storage: days with an
--- hour that differs. With another price book (its meters name the usage): all days.
+-- every state of the records told anew or corrected otherwise, and of providers' totals that differ. For
+-- storage: days with an hour that differs. With another price book (its meters name the usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -20,6 +20,7 @@ where false
 -- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
 -- depends_on: {{ ref('stg_generic__quantities') }}
 -- depends_on: {{ ref('int_account_assignments') }}
+-- depends_on: {{ ref('stg_corrections__changed') }}
 {% else %}
 with
 
@@ -76,6 +77,8 @@ told_anew as (
             load_seq > (select context.previous_load_seq from context)
             or known_at > (select context.previous_as_of from context)
         )
+    union
+    select record_id from {{ ref('stg_corrections__changed') }}
 )
 
 select

@@ -1,6 +1,7 @@
 {{ config(materialized='table') }}
 -- Grain: one sandbox whose intervals this build must make again: it has records that became known
--- since the last build, or its last build was unsettled (open at as_of, sized by other sandboxes).
+-- since the last build or are corrected otherwise than then, or its last build was unsettled (open at
+-- as_of, sized by other sandboxes).
 -- In a full build every sandbox is made again and this table is empty.
 {%- set built = load_relation_of('intermediate', 'int_compute_intervals') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -13,6 +14,7 @@ where false
 -- depends_on: {{ ref('stg_' ~ source ~ '__records') }}
 {%- endfor %}
 -- depends_on: {{ ref('stg_ops__run_context') }}
+-- depends_on: {{ ref('stg_corrections__changed') }}
 {% else %}
 with
 
@@ -29,6 +31,10 @@ where
         records.load_seq > (select context.previous_load_seq from context)
         or records.known_at > (select context.previous_as_of from context)
     )
+union
+select records.provider, records.source_account, records.sandbox_id
+from {{ ref('stg_' ~ source ~ '__records') }} as records
+semi join {{ ref('stg_corrections__changed') }} using (record_id)
 union
 {%- endfor %}
 select intervals.provider, intervals.source_account, intervals.sandbox_id
