@@ -10,7 +10,7 @@ select
     cast(null as varchar) as account_id,
     cast(null as date) as usage_date
 where false
--- depends_on: {{ ref('int_compute_intervals') }}
+-- depends_on: {{ ref('int_compute_intervals_counted') }}
 -- depends_on: {{ ref('int_compute_intervals_before') }}
 -- depends_on: {{ ref('int_quantities') }}
 -- depends_on: {{ ref('int_provider_quantities_before') }}
@@ -35,7 +35,7 @@ after as (
         intervals.started_at,
         intervals.ended_at,
         intervals.evidence
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     semi join {{ ref('stg_compute__touched_sandboxes') }} as touched using (provider, source_account, sandbox_id)
     where intervals.us > 0
 ),
