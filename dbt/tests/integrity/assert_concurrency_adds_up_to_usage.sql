@@ -11,7 +11,7 @@ counted as (
 
 measured as (
     select account_id, sum(us) as us
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     where us > 0 and {{ is_running('intervals') }}
     group by account_id
 )

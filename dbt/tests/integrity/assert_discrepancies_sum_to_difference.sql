@@ -27,6 +27,7 @@ causes as (
         sum(quantity_delta) as quantity_delta,
         sum(amount_delta_minor) as amount_delta_minor
     from {{ ref('fct_discrepancies') }}
+    where leg <> 'provider_warehouse'
     group by account_id, meter_id, period_start, period_end
 ),
 

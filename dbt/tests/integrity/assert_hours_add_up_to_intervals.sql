@@ -12,7 +12,7 @@ whole as (
     select
         account_id, dimensions, sum(us) as us,
         sum(case when evidence <> 'observed' then us else 0 end) as inferred_us
-    from {{ ref('int_compute_intervals') }}
+    from {{ ref('int_compute_intervals_counted') }}
     where us > 0
     group by account_id, dimensions
 )

@@ -27,12 +27,14 @@ import pytest
 import zstandard
 from hypothesis import given
 from ingest_examples import (
+    CLOUDEVENT,
     FOCUS_COST,
     GAUGE,
     INTERVAL,
     PAUSED,
     QUANTITY,
     SCALE_EVENT,
+    SESSION,
     USAGE_PERIOD,
     USAGE_POLL,
     camel,
@@ -84,7 +86,9 @@ JSON_RECORDS: dict[str, Make] = {
     "intervals/a": lambda n: INTERVAL | {"record_id": f"k{n}"},
     "quantities/a": lambda n: QUANTITY | {"record_id": f"k{n}"},
     "gauges/a": lambda n: GAUGE | {"resource_id": f"k{n}"},
+    "vercel/sessions/a": lambda n: SESSION | {"id": f"k{n}"},
     "focus/a": lambda n: FOCUS_COST | {"ResourceId": f"k{n}"},
+    "cloudevents/a": lambda n: CLOUDEVENT | {"id": f"k{n}"},
     "storage/listings/a": listing,
     **{
         f"stripe/{kind}/a": lambda n: {"id": f"k{n}", "created": 1785571200, "amount": 5}
@@ -94,7 +98,8 @@ JSON_RECORDS: dict[str, Make] = {
 TABLE_RECORDS: dict[str, Make] = {
     name: make
     for name, make in JSON_RECORDS.items()
-    if name.split("/a")[0] in RECORD_SOURCES and name != "daytona/usage_polls/a"
+    if name.split("/a")[0] in RECORD_SOURCES
+    and name not in ("daytona/usage_polls/a", "cloudevents/a")
 }
 AT = "2026-01-01T00:00:00Z"
 REFERENCES: dict[str, Make] = {

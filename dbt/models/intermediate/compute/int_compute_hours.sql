@@ -20,7 +20,7 @@ stretches as (
             epoch_us(intervals.ended_at), epoch_us(cast(touched.usage_date as timestamptz)) + 24 * {{ hour_us }}
         ) as b,
         intervals.evidence <> 'observed' as is_inferred
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     inner join {{ ref('int_touched_account_days') }} as touched
         on intervals.account_id = touched.account_id
         and intervals.started_at < cast(touched.usage_date as timestamptz) + interval 1 day
@@ -35,7 +35,7 @@ stretches as (
         epoch_us(started_at) as a,
         epoch_us(ended_at) as b,
         evidence <> 'observed' as is_inferred
-    from {{ ref('int_compute_intervals') }}
+    from {{ ref('int_compute_intervals_counted') }}
     where us > 0
 ),
 {%- endif %}

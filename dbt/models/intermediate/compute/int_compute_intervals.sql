@@ -2,8 +2,9 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('stg_compute__touched_sandboxes'), ['provider', 'source_account', 'sandbox_id']) }}"
 ) }}
--- Grain: one stretch of constant size and account of one run of a sandbox; zero-length ones are kept
--- here (they tell why a record bills nothing) and left out of fct_compute_intervals.
+-- Grain: one stretch of constant size and account of one run of a sandbox, as one source tells it;
+-- zero-length ones are kept here (they tell why a record bills nothing) and left out of
+-- fct_compute_intervals. What counts of them: int_compute_intervals_counted.
 -- depends_on: {{ ref('stg_compute__touched_sandboxes') }}
 -- depends_on: {{ ref('int_compute_intervals_before') }}
 with
@@ -11,6 +12,7 @@ with
 attributed as (
     select
         runs.* exclude (account_ref, metadata, started_at, ended_at),
+        shared.sandbox_id is not null as is_shared,
         assignments.account_id,
         greatest(runs.started_at, assignments.valid_from) as started_at,
         least(greatest(runs.ended_at, runs.started_at), assignments.valid_to) as ended_at
@@ -27,9 +29,12 @@ attributed as (
             runs.ended_at > assignments.valid_from
             or (runs.ended_at <= runs.started_at and runs.started_at >= assignments.valid_from)
         )
+    left join {{ ref('stg_compute__shared_sandboxes') }} as shared
+        on runs.provider = shared.provider and runs.sandbox_id = shared.sandbox_id
 )
 
 select
+    record_source,
     provider,
     source_account,
     sandbox_id,
@@ -49,5 +54,6 @@ select
     known_at,
     repeated_deliveries,
     paused_until,
-    is_settled
+    is_settled,
+    is_shared
 from attributed

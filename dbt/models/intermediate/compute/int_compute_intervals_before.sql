@@ -1,8 +1,9 @@
 {{ config(materialized='table') }}
--- Grain: one interval, as the last build left it, of the sandboxes that this build makes again.
--- Built before int_compute_intervals changes; the comparison tells which account-days really change.
+-- Grain: one interval that counted, as the last build left it, of the sandboxes that this build makes again.
+-- Built before int_compute_intervals, and with it what counts, changes; the comparison tells which
+-- account-days really change.
 -- depends_on: {{ ref('int_compute_runs') }}
-{%- set built = load_relation_of('intermediate', 'int_compute_intervals') %}
+{%- set built = load_relation_of('intermediate', 'int_compute_intervals_counted') %}
 {% if flags.FULL_REFRESH or built is none %}
 select
     cast(null as varchar) as account_id,

@@ -6,5 +6,5 @@ select distinct
     memory_mib,
     disk_mib,
     case when gpu > 0 then gpu end as gpu
-from {{ ref('int_compute_intervals') }}
+from {{ ref('int_compute_intervals_counted') }}
 where us > 0

@@ -17,7 +17,7 @@ pieces as (
         intervals.account_id,
         greatest(epoch_us(intervals.started_at), epoch_us(cast(touched.usage_date as timestamptz))) as a,
         least(epoch_us(intervals.ended_at), epoch_us(cast(touched.usage_date as timestamptz)) + {{ day_us }}) as b
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     inner join {{ ref('int_touched_account_days') }} as touched
         on intervals.account_id = touched.account_id
         and intervals.started_at < cast(touched.usage_date as timestamptz) + interval 1 day
@@ -27,7 +27,7 @@ pieces as (
 {%- else -%}
 intervals as (
     select account_id, epoch_us(started_at) as a, epoch_us(ended_at) as b
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     where us > 0 and {{ is_running('intervals') }}
 ),
 

@@ -1,7 +1,8 @@
 {{ config(materialized='table') }}
 -- Grain: one already measured quantity, with its account. It belongs whole to the instant at which its
 -- window starts: splitting a measured amount would invent precision (DECISIONS.md). A provider's total
--- of a measure goes to every meter of that measure, and names its provider.
+-- of a measure goes to every meter of that measure, and names its provider. A correction may say another
+-- quantity than the record (DECISIONS D41).
 -- depends_on: {{ ref('int_provider_quantities_before') }}
 select
     quantities.record_id,
@@ -11,7 +12,7 @@ select
     quantities.meter_id,
     quantities.dimensions,
     quantities.started_at as used_at,
-    quantities.quantity,
+    coalesce(corrections.quantity, quantities.quantity) as quantity,
     cast(null as varchar) as provider
 from {{ ref('stg_generic__quantities') }} as quantities
 anti join {{ ref('stg_generic__quantities_set_aside') }} as set_aside
@@ -20,6 +21,7 @@ inner join {{ ref('int_account_assignments') }} as assignments
     on quantities.account_reference = assignments.account_reference
     and quantities.started_at >= assignments.valid_from
     and quantities.started_at < assignments.valid_to
+left join {{ ref('stg_corrections__applied') }} as corrections on quantities.record_id = corrections.record_id
 where quantities.known_at <= {{ as_of() }}
 
 union all

@@ -56,7 +56,7 @@ edge_parts as (
         epoch_us(least(intervals.ended_at, edges.edge_end))
             - epoch_us(greatest(intervals.started_at, edges.edge_start)) as us,
         intervals.evidence <> 'observed' as is_inferred
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     inner join edges
         on intervals.account_id = edges.account_id
         and intervals.started_at < edges.edge_end

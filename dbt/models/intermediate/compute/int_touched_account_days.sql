@@ -1,9 +1,9 @@
 {{ config(materialized='table') }}
 -- Grain: one account and UTC day whose usage differs from the last build. For compute: days of
 -- intervals that were there and are not any more, and of those that are new. For quantities: days of
--- every state of the records told anew, and of providers' totals that differ. For storage: days with an
--- hour that differs. For events: int_touched_event_days. With another price book (its meters name the
--- usage): all days.
+-- every state of the records told anew or corrected otherwise, and of providers' totals that differ. For
+-- storage: days with an hour that differs. For events: int_touched_event_days. With another price book
+-- (its meters name the usage): all days.
 -- Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_compute_hours') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -11,7 +11,7 @@ select
     cast(null as varchar) as account_id,
     cast(null as date) as usage_date
 where false
--- depends_on: {{ ref('int_compute_intervals') }}
+-- depends_on: {{ ref('int_compute_intervals_counted') }}
 -- depends_on: {{ ref('int_compute_intervals_before') }}
 -- depends_on: {{ ref('int_quantities') }}
 -- depends_on: {{ ref('int_provider_quantities_before') }}
@@ -22,6 +22,7 @@ where false
 -- depends_on: {{ ref('stg_generic__quantities') }}
 -- depends_on: {{ ref('int_account_assignments') }}
 -- depends_on: {{ ref('int_touched_event_days') }}
+-- depends_on: {{ ref('stg_corrections__changed') }}
 {% else %}
 with
 
@@ -36,7 +37,7 @@ after as (
         intervals.started_at,
         intervals.ended_at,
         intervals.evidence
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     semi join {{ ref('stg_compute__touched_sandboxes') }} as touched using (provider, source_account, sandbox_id)
     where intervals.us > 0
 ),
@@ -78,6 +79,8 @@ told_anew as (
             load_seq > (select context.previous_load_seq from context)
             or known_at > (select context.previous_as_of from context)
         )
+    union
+    select record_id from {{ ref('stg_corrections__changed') }}
 )
 
 select

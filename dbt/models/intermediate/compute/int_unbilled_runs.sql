@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
--- Grain: one run of a sandbox that bills nothing, with the disposition of its records: of no length,
--- of no account, or of an account that had no plan at the time.
+-- Grain: one run of a sandbox, as one source tells it, that bills nothing, with the disposition of its
+-- records: told by another source too, of no length, of no account, or of an account that had no plan.
 with
 
 subscribed as (
@@ -11,14 +11,16 @@ subscribed as (
 
 intervals as (
     select
+        intervals.record_source,
         intervals.provider,
         intervals.source_account,
         intervals.sandbox_id,
         intervals.execution_id,
         intervals.account_id,
         intervals.us,
+        list_contains(string_split(intervals.issues, ','), 'told_by_another_source') as is_told_elsewhere,
         intervals.us > 0 and subscribed.account_id is not null as bills
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     left join subscribed
         on intervals.account_id = subscribed.account_id
         and intervals.started_at < subscribed.last_at
@@ -35,15 +37,17 @@ billed as (
 )
 
 select
+    record_source,
     provider,
     source_account,
     sandbox_id,
     execution_id,
     case
+        when max(us) = 0 and bool_or(is_told_elsewhere) then 'superseded'
         when max(us) = 0 then 'not_billable'
         when bool_and(account_id = 'unattributed' or us = 0) then 'unattributed'
         else 'not_billable'
     end as disposition
 from unbilled
-anti join billed using (provider, source_account, sandbox_id, execution_id)
+anti join billed using (record_source, provider, source_account, sandbox_id, execution_id)
 group by all

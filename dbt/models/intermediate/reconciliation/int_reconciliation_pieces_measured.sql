@@ -75,7 +75,7 @@ intervals as (
         intervals.evidence,
         intervals.known_at,
         coalesce(intervals.repeated_deliveries, 0) as repeated_deliveries
-    from {{ ref('int_compute_intervals') }} as intervals
+    from {{ ref('int_compute_intervals_counted') }} as intervals
     inner join reach
         on intervals.account_id = reach.account_id
         and intervals.started_at < reach.last_at

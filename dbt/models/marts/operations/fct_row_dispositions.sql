@@ -32,7 +32,7 @@ unbilled as (
         count(*) as row_count
     from {{ ref('int_time_records') }} as records
     inner join {{ ref('int_unbilled_runs') }} as runs
-        using (provider, source_account, sandbox_id, execution_id)
+        using (record_source, provider, source_account, sandbox_id, execution_id)
     anti join set_aside
         on records.load_seq = set_aside.load_seq and records.record_number = set_aside.record_number
     where records.carries_time and records.known_at <= (select as_of.at from as_of)

@@ -2,19 +2,18 @@
 -- about it that a person should know.
 with
 
-issues as (
+run_issues as (
     select
+        unnest(string_split(issues, ',')) as issue,
         provider,
         source_account,
         sandbox_id,
         execution_id,
-        min(account_id) as account_id,
-        min(started_at) as started_at,
-        max(ended_at) as ended_at,
-        string_split(issues, ',') as every_issue
-    from {{ ref('int_compute_intervals') }}
+        account_id,
+        started_at,
+        ended_at
+    from {{ ref('int_compute_intervals_counted') }}
     where issues is not null
-    group by provider, source_account, sandbox_id, execution_id, issues
 ),
 
 window_issues as (
@@ -35,15 +34,16 @@ window_issues as (
 )
 
 select
-    unnest(every_issue) as issue,
-    account_id,
+    issue,
+    min(account_id) as account_id,
     provider,
     source_account,
     sandbox_id,
     execution_id,
-    started_at,
-    ended_at
-from issues
+    min(started_at) as started_at,
+    max(ended_at) as ended_at
+from run_issues
+group by issue, provider, source_account, sandbox_id, execution_id
 
 union all
 

@@ -17,5 +17,5 @@ select
     region,
     source_account,
     dimensions
-from {{ ref('int_compute_intervals') }} as intervals
+from {{ ref('int_compute_intervals_counted') }} as intervals
 where us > 0

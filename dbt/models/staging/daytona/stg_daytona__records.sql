@@ -3,6 +3,8 @@ select
     load_seq,
     record_number,
     known_at,
+    -- The period's own id is made anew when it is archived (DECISIONS D41).
+    sandbox_id || '/' || execution_id as record_id,
     'daytona' as provider,
     source_account,
     sandbox_id,

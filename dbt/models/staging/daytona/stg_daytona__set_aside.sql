@@ -3,7 +3,7 @@
     pre_hook="{{ delete_touched(ref('stg_compute__touched_sandboxes'), ['provider', 'source_account', 'sandbox_id']) }}"
 ) }}
 -- Grain: one row of a dump that must not count: a repetition, an older state of a period (its open twin
--- in the other table), or a period of the warm pool, which is nobody's.
+-- in the other table), a voided one, or a period of the warm pool, which is nobody's.
 with
 
 rows_of_dumps as (

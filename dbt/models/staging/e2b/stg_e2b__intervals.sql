@@ -146,6 +146,7 @@ template_ends as (
     select templates.template_number, events.occurred_at, events.vcpu, events.memory_mib
     from {{ ref('stg_e2b__events') }} as events
     inner join templates using (source_account, template_id)
+    {{ anti_join_voided() }}
     where
         events.event_type in ('paused', 'killed')
         and events.memory_mib is not null

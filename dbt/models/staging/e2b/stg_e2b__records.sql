@@ -3,6 +3,7 @@ select
     load_seq,
     record_number,
     known_at,
+    event_id as record_id,
     'e2b' as provider,
     source_account,
     sandbox_id,

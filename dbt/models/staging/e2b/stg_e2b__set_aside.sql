@@ -3,7 +3,7 @@
     pre_hook="{{ delete_touched(ref('stg_compute__touched_sandboxes'), ['provider', 'source_account', 'sandbox_id']) }}"
 ) }}
 -- Grain: one delivery that must not count: the same event again (the delivery known first counts),
--- or a second end of a run that had already ended.
+-- or a second end of a run that had already ended; or every delivery of an event that a correction voids.
 -- Few runs have any, so they are found by counting each run's events, by a number made of its names
 -- (runs that share one are looked into for nothing), and only those are looked into.
 {%- set run_hash = 'hash(source_account, sandbox_id, execution_id)' %}
@@ -12,6 +12,7 @@ with
 repetitive_runs as (
     select {{ run_hash }} as run_hash
     from {{ ref('stg_e2b__events') }} as events
+    {{ anti_join_voided() }}
     where events.known_at <= {{ as_of() }}
     {{ and_touched('events', 'e2b') }}
     group by run_hash
@@ -33,6 +34,7 @@ deliveries as (
     semi join repetitive_runs
         on {{ run_hash }} = repetitive_runs.run_hash
     inner join {{ ref('stg_landing__loads') }} using (load_seq)
+    {{ anti_join_voided() }}
     where events.known_at <= {{ as_of() }}
     {{ and_touched('events', 'e2b') }}
 ),
@@ -68,3 +70,7 @@ select
     disposition,
     event_type in ('paused', 'killed') as is_end
 from set_aside
+
+union all
+
+{{ voided_records('e2b') }}

@@ -3,6 +3,7 @@ select
     load_seq,
     record_number,
     known_at,
+    execution_id as record_id,
     'opencomputer' as provider,
     source_account,
     sandbox_id,

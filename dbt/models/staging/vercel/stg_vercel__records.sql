@@ -4,6 +4,7 @@ select
     load_seq,
     record_number,
     known_at,
+    execution_id as record_id,
     'vercel' as provider,
     source_account,
     sandbox_id,
