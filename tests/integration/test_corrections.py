@@ -165,6 +165,54 @@ def test_increments_with_corrections_equal_a_full_refresh(
     assert world.usage("acme", "calls") == 12
 
 
+def test_a_voided_event_is_taken_back(world: World, new_world: Callable[[], World]) -> None:
+    """Events of 3 and 4 calls; the one of 4 was told twice and is voided: 3 are left."""
+    calls = {
+        "meter_id": "api_calls",
+        "source": "events",
+        "event_type": "com.example.call",
+        "aggregation": "sum",
+        "value": "$.n",
+    }
+    corrections = [correction("four"), correction("three", "replace", "1")]
+
+    def told(home: World) -> None:
+        home.account("acme")
+        home.meters = [*meters(), calls]
+        home.write("cloudevents/1.json", [call("three", 3), call("four", 4)])
+        home.write("cloudevents/2.json", [call("four", 4)])
+
+    told(world)
+    world.build(AS_OF)
+    assert world.usage("acme", "api_calls") == 7
+    world.write("corrections.csv", corrections)
+    built = world.build(AS_OF)
+    assert not built.plan.rebuild_usage
+    assert world.usage("acme", "api_calls") == 3
+    assert world.dispositions("cloudevents/1.json") == {"billed": 1, "superseded": 1}
+    assert world.dispositions("cloudevents/2.json") == {"superseded": 1}
+    # An event has no quantity to replace.
+    assert warnings(built.results) == {"assert_corrections_replace_quantities_only": 1}
+    at_once = new_world()
+    told(at_once)
+    at_once.write("corrections.csv", corrections)
+    at_once.build(AS_OF)
+    assert differing(world, at_once) == set()
+
+
+def call(event_id: str, number: int) -> Row:
+    """A CloudEvent of acme that tells some calls."""
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": "/api",
+        "type": "com.example.call",
+        "subject": "acme",
+        "time": "2026-08-05T10:00:00Z",
+        "data": {"n": number},
+    }
+
+
 def differing(one: World, other: World) -> set[str]:
     """The marts in which two homes differ."""
     ours, theirs = one.digests(), other.digests()

@@ -1,5 +1,5 @@
 {{ config(materialized='table') }}
--- Grain: one event of which this build knows more records than the last one; with another price book, which
+-- Grain: one event of which this build knows more records or another correction than the last one; with another price book, which
 -- may read it in another way, every event. Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_event_values') %}
 {% if flags.FULL_REFRESH or built is none %}
@@ -9,6 +9,7 @@ select
 where false
 -- depends_on: {{ ref('stg_ops__run_context') }}
 -- depends_on: {{ ref('stg_cloudevents__events') }}
+-- depends_on: {{ ref('stg_corrections__changed') }}
 {% else %}
 with
 
@@ -26,5 +27,6 @@ where
         load_seq > (select context.previous_load_seq from context)
         or known_at > (select context.previous_as_of from context)
         or (select context.pricebook_changed from context)
+        or event_id in (select changed.record_id from {{ ref('stg_corrections__changed') }} as changed)
     )
 {% endif %}

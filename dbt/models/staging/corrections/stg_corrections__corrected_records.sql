@@ -38,3 +38,20 @@ select
 from {{ ref('stg_generic__quantities') }} as quantities
 inner join corrections using (record_id)
 where quantities.known_at <= {{ as_of() }}
+
+union all
+
+-- An event has no sandbox; its source is whose id it is.
+select
+    corrections.record_id,
+    corrections.action,
+    'cloudevents' as record_source,
+    cast(null as varchar) as provider,
+    events.event_source as source_account,
+    cast(null as varchar) as sandbox_id,
+    cast(null as varchar) as execution_id,
+    events.load_seq,
+    events.record_number
+from {{ ref('stg_cloudevents__events') }} as events
+inner join corrections on events.event_id = corrections.record_id
+where events.known_at <= {{ as_of() }}
