@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
--- Grain: one event of which this build knows more records or another correction than the last one; with another price book, which
--- may read it in another way, every event. Empty in a full build.
+-- Grain: one event of which this build knows more records or another correction than the last one; with
+-- another price book, which may read it in another way, every event. Empty in a full build.
 {%- set built = load_relation_of('intermediate', 'int_event_values') %}
 {% if flags.FULL_REFRESH or built is none %}
 select
