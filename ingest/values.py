@@ -42,6 +42,10 @@ GIB_WIDTH, GIB_PLACES = 24, 10
 
 BIGINT_MAX = 2**63 - 1
 
+# Beyond these a size is a mistake of units, not a machine.
+MAX_CORES = 65_536
+MAX_MIB = 2**30
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -182,6 +186,13 @@ def read_mib_of_gib(value: object, high: int) -> int:
     if mib is None or mib != mib.to_integral_value():
         raise ValueError(f"must be a whole number of MiB, in GiB: {shown(value)}")
     return read_whole(mib, 0, high)
+
+
+def refuse_absurd_cores(**sizes: Decimal | None) -> None:
+    """Raises ValueError that names the first size above MAX_CORES."""
+    for name, cores in sizes.items():
+        if cores is not None and cores > MAX_CORES:
+            raise ValueError(f"{name} must not be above {MAX_CORES}: {cores.normalize():f}")
 
 
 def plain_digits(number: Decimal) -> tuple[str, int]:

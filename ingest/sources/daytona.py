@@ -26,6 +26,8 @@ from ingest.reading import NUMBER, RAW
 from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.sources.flat import Field, FlatShape
 from ingest.values import (
+    MAX_CORES,
+    MAX_MIB,
     OptionalText,
     OptionalTime,
     Record,
@@ -39,12 +41,10 @@ from ingest.values import (
     parse_json,
     read_decimal,
     read_text,
+    refuse_absurd_cores,
     shown,
     whole_mib_of_gib,
 )
-
-MAX_MIB = 2**30
-MAX_CORES = 65_536
 
 # --- Periods --------------------------------------------------------------------------------
 
@@ -88,9 +88,7 @@ class UsagePeriod(Record):
 
     @model_validator(mode="after")
     def _no_absurd_size(self) -> UsagePeriod:
-        for name, cores in (("vcpu", self.vcpu), ("gpu", self.gpu)):
-            if cores is not None and cores > MAX_CORES:
-                raise ValueError(f"{name} must not be above {MAX_CORES}: {cores.normalize():f}")
+        refuse_absurd_cores(vcpu=self.vcpu, gpu=self.gpu)
         return self
 
     @property

@@ -25,6 +25,8 @@ from ingest import records as sql
 from ingest.reading import NUMBER, RAW
 from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.values import (
+    MAX_CORES,
+    MAX_MIB,
     OptionalText,
     OptionalTime,
     Record,
@@ -52,8 +54,6 @@ LEGACY_LABELS = {
     "kill": "killed",
 }
 
-MAX_CORES = 65_536
-MAX_MIB = 2**30
 # A hundred years: far beyond any run, and within BIGINT.
 MAX_EXECUTION_MS = 100 * 366 * 86_400_000
 

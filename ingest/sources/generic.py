@@ -12,6 +12,8 @@ from pydantic import model_validator
 from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.sources.flat import Field, FlatShape
 from ingest.values import (
+    MAX_CORES,
+    MAX_MIB,
     OptionalText,
     OptionalTime,
     Record,
@@ -23,11 +25,9 @@ from ingest.values import (
     optional_decimal,
     optional_whole,
     read_text,
+    refuse_absurd_cores,
     scalar_text,
 )
-
-MAX_MIB = 2**30
-MAX_CORES = 65_536
 
 _INTERVALS = FlatShape(
     fields=(
@@ -79,9 +79,7 @@ class Interval(Record):
 
     @model_validator(mode="after")
     def _no_absurd_size(self) -> Interval:
-        for name, cores in (("vcpu", self.vcpu), ("gpu", self.gpu)):
-            if cores is not None and cores > MAX_CORES:
-                raise ValueError(f"{name} must not be above {MAX_CORES}: {cores.normalize():f}")
+        refuse_absurd_cores(vcpu=self.vcpu, gpu=self.gpu)
         return self
 
     @property

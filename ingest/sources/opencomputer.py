@@ -13,10 +13,9 @@ import pyarrow as pa
 
 from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.sources.flat import Field, FlatShape
-from ingest.values import OptionalTime, Record, Text, Time, latest, optional_whole, whole
+from ingest.values import MAX_MIB, OptionalTime, Record, Text, Time, latest, optional_whole, whole
 
 INCLUDED_DISK_MIB = 20_480
-MAX_MIB = 2**30
 MAX_CPU_PERCENT = 6_553_600
 
 _SHAPE = FlatShape(

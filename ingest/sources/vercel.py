@@ -18,6 +18,8 @@ from pydantic import model_validator
 from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.sources.flat import Field, FlatShape
 from ingest.values import (
+    MAX_CORES,
+    MAX_MIB,
     OptionalText,
     OptionalUnixMs,
     Record,
@@ -26,11 +28,10 @@ from ingest.values import (
     decimal,
     latest,
     optional_whole,
+    refuse_absurd_cores,
     whole,
 )
 
-MAX_MIB = 2**30
-MAX_CORES = 65_536
 # A hundred years.
 MAX_DURATION_MS = 3_155_760_000_000
 
@@ -86,8 +87,7 @@ class Session(Record):
 
     @model_validator(mode="after")
     def _no_absurd_size(self) -> Session:
-        if self.vcpu > MAX_CORES:
-            raise ValueError(f"vcpu must not be above {MAX_CORES}: {self.vcpu.normalize():f}")
+        refuse_absurd_cores(vcpu=self.vcpu)
         return self
 
     @property

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from world import Row, World, period, poll, utc
+from world import Cases, Row, World, period, poll, utc
 
 pytestmark = pytest.mark.integration
 
@@ -28,22 +28,15 @@ CPU, RAM, DISK = (
     "sandbox_ssd_gibi_seconds",
 )
 
-Writer = Callable[[World], None]
-_WRITERS: list[Writer] = []
-
-
-def written(writer: Writer) -> Writer:
-    """Registers what a case writes before the one build."""
-    _WRITERS.append(writer)
-    return writer
+CASES = Cases()
+written = CASES.written
 
 
 @pytest.fixture(scope="module")
 def built(new_world: Callable[[], World]) -> World:
     """The world with every case in it."""
     world = new_world()
-    for writer in _WRITERS:
-        writer(world)
+    CASES.tell(world)
     world.build(AS_OF)
     return world
 

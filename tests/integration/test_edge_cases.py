@@ -48,6 +48,7 @@ import pytest
 from world import (
     MEASURES,
     START,
+    Cases,
     World,
     capture,
     charge,
@@ -67,14 +68,8 @@ AS_OF = "2026-09-02T00:00:00Z"
 MICROSECOND = Decimal("0.000001")
 HOUR = Decimal(3600)
 
-Writer = Callable[[World], None]
-_WRITERS: list[Writer] = []
-
-
-def written(writer: Writer) -> Writer:
-    """Registers what a case writes before the one build."""
-    _WRITERS.append(writer)
-    return writer
+CASES = Cases()
+written = CASES.written
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +96,7 @@ def built(new_world: Callable[[], World]) -> World:
         ),
         plan("paged", version(START, [charge("pages", "pages", "0.50")])),
     ]
-    for writer in _WRITERS:
-        writer(world)
+    CASES.tell(world)
     world.build(AS_OF)
     return world
 

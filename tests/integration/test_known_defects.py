@@ -25,7 +25,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from world import Row, World, capture, e2b, meters, period, poll, utc
+from world import Cases, Row, World, capture, e2b, meters, period, poll, utc
 
 from ingest import landing as landing_module
 from ingest.landing import load_landing
@@ -43,14 +43,8 @@ CPU, RAM, DISK = (
 )
 STORED = {"meter_id": "stored", "source": "storage", "measure": "gibi_seconds", "unit": "GiB-s"}
 
-Writer = Callable[[World], None]
-_WRITERS: list[Writer] = []
-
-
-def written(writer: Writer) -> Writer:
-    """Registers what a case writes before the one build."""
-    _WRITERS.append(writer)
-    return writer
+CASES = Cases()
+written = CASES.written
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +52,7 @@ def built(new_world: Callable[[], World]) -> World:
     """The world with every case in it."""
     world = new_world()
     world.meters = [*meters(), STORED]
-    for writer in _WRITERS:
-        writer(world)
+    CASES.tell(world)
     world.build(AS_OF)
     return world
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import START, World, charge, meters, plan, version
+from world import START, Cases, World, charge, meters, plan, version
 
 pytestmark = pytest.mark.integration
 
@@ -23,14 +23,8 @@ HOUR = Decimal(3600)
 DAY = 24 * HOUR
 
 Row = dict[str, Any]
-Writer = Callable[[World], None]
-_WRITERS: list[Writer] = []
-
-
-def written(writer: Writer) -> Writer:
-    """Registers what a case writes before the one build."""
-    _WRITERS.append(writer)
-    return writer
+CASES = Cases()
+written = CASES.written
 
 
 def storage_meters() -> list[Row]:
@@ -66,8 +60,7 @@ def prepare(world: World) -> World:
 def built(new_world: Callable[[], World]) -> World:
     """The world with every case in it."""
     world = prepare(new_world())
-    for writer in _WRITERS:
-        writer(world)
+    CASES.tell(world)
     world.build(AS_OF)
     return world
 

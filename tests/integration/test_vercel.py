@@ -16,7 +16,7 @@ from random import Random
 import duckdb
 import pytest
 import yaml
-from world import Row, World, milliseconds, session, utc
+from world import Cases, Row, World, milliseconds, session, utc
 
 from dagster_project.lib.paths import DBT_PROJECT
 
@@ -29,14 +29,8 @@ CPU, RAM, DISK = (
     "sandbox_ssd_gibi_seconds",
 )
 
-Writer = Callable[[World], None]
-_WRITERS: list[Writer] = []
-
-
-def written(writer: Writer) -> Writer:
-    """Registers what a case writes before the one build."""
-    _WRITERS.append(writer)
-    return writer
+CASES = Cases()
+written = CASES.written
 
 
 def page(*sessions: Row) -> str:
@@ -48,8 +42,7 @@ def page(*sessions: Row) -> str:
 def built(new_world: Callable[[], World]) -> World:
     """The world with every case in it."""
     world = new_world()
-    for writer in _WRITERS:
-        writer(world)
+    CASES.tell(world)
     world.build(AS_OF)
     return world
 

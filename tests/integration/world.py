@@ -300,6 +300,23 @@ def quantity(
 # --- The world ------------------------------------------------------------------------------
 
 
+class Cases:
+    """What the cases of one test file write into one landing zone, built once for all of them."""
+
+    def __init__(self) -> None:
+        self._writers: list[Callable[[World], None]] = []
+
+    def written(self, writer: Callable[[World], None]) -> Callable[[World], None]:
+        """Registers what a case writes before the one build."""
+        self._writers.append(writer)
+        return writer
+
+    def tell(self, world: World) -> None:
+        """Write every case, in the order of the file."""
+        for writer in self._writers:
+            writer(world)
+
+
 class World:
     """A landing zone and a home in a folder of their own."""
 
