@@ -227,15 +227,22 @@ def discover(landing: Path, summary: LoadSummary) -> list[LandedFile]:
     """Files of the landing zone that some source reads, in order of their paths.
 
     Notes in the summary what nothing reads. Names that begin with a dot or end in .tmp or .part
-    are left alone, and so are links that lead out of the landing zone or nowhere, and what is no
-    plain file (reading a pipe would wait for its writer).
-    Raises UsageError when the landing zone is not a folder.
+    are left alone, and so are links that lead out of the landing zone or nowhere, folders that
+    may not be read, and what is no plain file (reading a pipe would wait for its writer).
+    Raises UsageError when the landing zone is not a folder or may not be read.
     """
     if not landing.is_dir():
         raise UsageError(f"landing zone {landing} is not a folder; create it or give --landing")
     root = landing.resolve()
     found: list[LandedFile] = []
-    for folder, folders, names in os.walk(landing):
+
+    def tell(error: OSError) -> None:
+        folder = Path(error.filename)
+        if folder == landing:
+            raise UsageError(f"landing zone {landing} cannot be read: {error.strerror}") from error
+        summary.ignored.append(f"{_shown(folder, landing)}/ (cannot be read: {error.strerror})")
+
+    for folder, folders, names in os.walk(landing, onerror=tell):
         here = Path(folder)
         for name in list(folders):
             if name.startswith("."):
@@ -282,8 +289,8 @@ def _oddity(path: Path, file: str, root: Path) -> str | None:
             return "link out of the landing zone"
         is_plain = stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
-        # Gone already, or a link to what is still to come.
-        return None
+        # Gone already, unless it is a link: that is still there.
+        return "link that leads nowhere" if path.is_symlink() else None
     except (OSError, RuntimeError):
         return "link that leads nowhere"
     return None if is_plain else "not a plain file"

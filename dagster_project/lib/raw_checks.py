@@ -3,55 +3,14 @@
 Great Expectations takes seconds to start; a run without new records keeps the stored results.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import duckdb
 
 from dagster_project.lib import check_results, pipeline, progress
 from dagster_project.lib.check_results import CheckResult, FailingRow
-from ingest.expectations import (
-    ExpectationOutcome,
-    Rule,
-    cloudevents,
-    daytona,
-    e2b,
-    gauges,
-    opencomputer,
-    storage,
-    validate,
-    vercel,
-)
+from ingest.expectations import ExpectationOutcome, Suite, validate
+from ingest.expectations.register import SUITES
 from ingest.settings import Settings
 
-
-@dataclass(frozen=True)
-class RawSuite:
-    """The expectations on one raw asset: their module, the source of the loads, and the rules.
-
-    `source` also stands for the sources below it.
-    """
-
-    module: str
-    asset: str
-    source: str
-    rules: Sequence[Rule]
-
-
-SUITES = (
-    RawSuite("e2b", "e2b_events", "e2b", e2b.SUITE.rules),
-    RawSuite(
-        "opencomputer",
-        "opencomputer_scale_events",
-        "opencomputer/scale_events",
-        opencomputer.SUITE.rules,
-    ),
-    RawSuite("daytona", "daytona_usage_periods", "daytona/usage_periods", daytona.SUITE.rules),
-    RawSuite("vercel", "vercel_sessions", "vercel/sessions", vercel.SUITE.rules),
-    RawSuite("gauges", "gauges", "gauges", gauges.SUITE.rules),
-    RawSuite("storage", "storage_samples", "storage", storage.SUITE.rules),
-    RawSuite("cloudevents", "cloudevents", "cloudevents", cloudevents.SUITE.rules),
-)
 ASSET_OF_CHECK = {rule.name: suite.asset for suite in SUITES for rule in suite.rules}
 
 _CREATE = """
@@ -70,7 +29,7 @@ def validate_new(settings: Settings, *, run_id: str) -> list[CheckResult]:
     if new:
         with progress.current().stage("validate"):
             loads = sorted(load for found in new.values() for load in found)
-            outcomes = validate(settings, loads, [suite.module for suite in new])
+            outcomes = validate(settings, loads, list(new))
         with pipeline.warehouse(settings) as con:
             results = {outcome.name: _result(con, outcome) for outcome in outcomes}
             check_results.record(con, results.values(), run_id=run_id, checked_at=settings.now)
@@ -84,7 +43,7 @@ def validate_new(settings: Settings, *, run_id: str) -> list[CheckResult]:
         return [item for item in check_results.stored(con) if item.check_name in ASSET_OF_CHECK]
 
 
-def _new_loads(con: duckdb.DuckDBPyConnection, suite: RawSuite) -> list[int]:
+def _new_loads(con: duckdb.DuckDBPyConnection, suite: Suite) -> list[int]:
     rows = con.execute(
         """
         select load_seq from ops.loads

@@ -17,6 +17,7 @@ from data.generator.generic import write_generic
 from data.generator.landing import Landing
 from data.generator.oddities import add_oddities
 from data.generator.opencomputer import write_opencomputer
+from data.generator.partner import live_partner, write_partner
 from data.generator.pricebook import write_pricebook
 from data.generator.reference import write_reference
 from data.generator.statements import closed_statements
@@ -44,6 +45,7 @@ def generate(seed: int = SEED) -> Sample:
         company = found_company(seed)
         timeline = live(seed, company)
         oddities = add_oddities(seed, company, timeline)
+        partner = live_partner(seed, company, timeline)
 
         write_reference(company, landing)
         write_pricebook(landing)
@@ -51,6 +53,7 @@ def generate(seed: int = SEED) -> Sample:
         oddities += found
         oddities += write_opencomputer(seed, company, timeline, landing)
         oddities += write_generic(seed, company, timeline, landing)
+        write_partner(seed, partner, landing)
 
         stretches = true_stretches(company, timeline, lambda run: ends_known[run.execution_id])
         usage = Usage(stretches, timeline.measured)

@@ -3,7 +3,7 @@ credits.
 
 Cobalt Run sells sandboxes. It runs them at E2B (one team for the platform, one that belongs to a
 customer), at OpenComputer (one organisation a customer) and on a small GPU fleet of its own called
-"foundry".
+"foundry". One partner, who pays nothing, has the rest: sandboxes at Daytona, agents and storage.
 """
 
 from __future__ import annotations
@@ -213,6 +213,9 @@ _ACCOUNTS = [
 ]
 # fmt: on
 
+# Not in the list: it has a stream of chance of its own, so that it disturbs nothing.
+_PARTNER = Account("lantern", "Lantern Field School", "UTC", "partner", Habits(), pays=False)
+
 # Accounts whose subscription is not simply "the same plan since 1 July".
 _STARTS = {
     "month-end": instant("2026-07-31T00:00:00Z"),
@@ -232,7 +235,22 @@ def found_company(seed: int) -> Company:
     company.links = _links(company)
     company.subscriptions = _subscriptions(company, chance)
     company.credits = _credits(company, chance)
+    _add_partner(company, Seeded(seed, "partner"))
     return company
+
+
+def _add_partner(company: Company, chance: Seeded) -> None:
+    partner = _named(_PARTNER, chance)
+    company.accounts.append(partner)
+    company.links.append(Link("daytona", "account", partner.org_id, partner.account_id))
+    company.subscriptions.append(
+        Subscription(
+            subscription_id=chance.stripe_id("sub"),
+            account_id=partner.account_id,
+            plan_id=partner.plan,
+            started_at=local_midnight(partner.zone, 2026, 7, 1),
+        )
+    )
 
 
 def active_window(company: Company, account: Account) -> tuple[int, int]:

@@ -16,8 +16,10 @@ class Meter:
     meter_id: str
     source: str
     unit: str
-    stripe_event_name: str
+    stripe_event_name: str = ""  # without one nothing of it goes to Stripe
     measure: str = ""
+    event_type: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Plan:
     plan_id: str
     name: str
     versions: tuple[Version, ...] = field(default_factory=tuple)
+    in_stripe: bool = True
 
     def pieces(self, start: int, end: int) -> list[tuple[Version, int, int]]:
         """[start, end) cut where a new version comes into force."""
@@ -137,6 +140,14 @@ METERS = (
     ),
     Meter("api_requests", "quantities", "request", "api_requests"),
     Meter("artifact_gib_months", "quantities", "GiB-month", "artifact_gib_months"),
+    Meter(
+        "agent_tokens",
+        "events",
+        "token",
+        event_type="com.cobaltrun.agent_turn",
+        value="$.tokens",
+    ),
+    Meter("session_storage", "storage", "GiB-second", measure="gibi_seconds"),
 )
 
 SIZES = {1024: "1gb", 4096: "4gb", 8192: "8gb", 16384: "16gb", 32768: "32gb"}
@@ -298,6 +309,24 @@ PLANS = (
             ),
         ),
     ),
+    Plan(
+        "partner",
+        "Partner",
+        (
+            Version(
+                instant("2026-01-01T00:00:00Z"),
+                (
+                    Charge("cpu", "sandbox_cpu_core_seconds", unit_amount="0.000014"),
+                    Charge("memory", "sandbox_ram_gibi_seconds", unit_amount="0.0000045"),
+                    Charge("disk", "sandbox_ssd_gibi_seconds", unit_amount="0.00000003"),
+                    Charge("tokens", "agent_tokens", unit_amount="0.000004"),
+                    Charge("storage", "session_storage", unit_amount="0.00000001"),
+                ),
+                included_amount="500.00",
+            ),
+        ),
+        in_stripe=False,
+    ),
 )
 
 
@@ -319,7 +348,12 @@ def _meters_yaml() -> str:
     for meter in METERS:
         lines += [f"  - meter_id: {meter.meter_id}", f"    source: {meter.source}"]
         lines += [f"    measure: {meter.measure}"] if meter.measure else []
-        lines += [f"    unit: {meter.unit}", f"    stripe_event_name: {meter.stripe_event_name}"]
+        if meter.event_type:
+            lines += [f"    event_type: {meter.event_type}", "    aggregation: sum"]
+            lines += [f"    value: {meter.value}"]
+        lines += [f"    unit: {meter.unit}"]
+        if meter.stripe_event_name:
+            lines += [f"    stripe_event_name: {meter.stripe_event_name}"]
     return "\n".join(lines) + "\n"
 
 

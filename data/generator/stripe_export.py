@@ -26,6 +26,7 @@ PULLS = (
 )
 CATALOGUE_CREATED = instant("2026-06-24T09:00:00Z")
 OVERPRICED_VERSION = "2026-04-15T00:00:00Z"
+_SOLD = [each for each in PLANS if each.in_stripe]
 
 
 @dataclass
@@ -65,13 +66,15 @@ def write_stripe(
     items = {
         (s.subscription_id, key): chance.stripe_id("si")
         for s in company.subscriptions
+        if plan(s.plan_id).in_stripe
         for key in sorted(
             {c.charge_key for v in plan(s.plan_id).versions for c in v.charges} | {"base"}
         )
     }
     planted: list[PlantedDifference] = []
+    sold = [s for s in statements if plan(s.subscription.plan_id).in_stripe]
     for number, statement in enumerate(
-        sorted(statements, key=lambda s: (s.end, s.account.account_id)), 1
+        sorted(sold, key=lambda s: (s.end, s.account.account_id)), 1
     ):
         if not statement.account.pays:
             continue
@@ -122,7 +125,7 @@ def _customer(account: Account, created: int) -> dict[str, Any]:
 
 def _catalogue(chance: Seeded) -> _Catalogue:
     catalogue = _Catalogue()
-    for each in PLANS:
+    for each in _SOLD:
         for version in each.versions:
             for charge in version.charges:
                 event = charge.stripe_event_name
@@ -177,7 +180,7 @@ def _add_catalogue(
             "updated": created,
         }
         objects.setdefault("products", []).append((CATALOGUE_CREATED, product))
-    for each in PLANS:
+    for each in _SOLD:
         for version in each.versions:
             for charge in version.charges:
                 price = _metered_price(each, version, charge, catalogue)

@@ -109,8 +109,22 @@ class Measured:
     dimension: tuple[str, str]
 
 
+@dataclass(frozen=True)
+class DaytonaPeriod:
+    """A row of Daytona's usage periods; without vcpu and memory the sandbox is stopped."""
+
+    sandbox_id: str
+    org_id: str
+    start: int
+    end: int | None
+    vcpu: int
+    memory_gib: int
+    disk_gib: int
+
+
 @dataclass
 class Timeline:
+    daytona: list[DaytonaPeriod] = field(default_factory=list)
     e2b: list[E2BRun] = field(default_factory=list)
     opencomputer: list[ScaleRow] = field(default_factory=list)
     fleet: list[FleetRow] = field(default_factory=list)

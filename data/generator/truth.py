@@ -68,7 +68,7 @@ def _usage(company: Company, usage: Usage) -> list[dict[str, Any]]:
             row = {"account_id": account_id, "timezone": zone, "month": month}
             rows += [row | part for part in _compute(stretches, start, end)]
             for meter in METERS:
-                if meter.source == "quantities" and account_id != UNATTRIBUTED:
+                if meter.source != "compute" and account_id != UNATTRIBUTED:
                     total = usage.amounts(company.by_id(account_id), meter.meter_id, start, end)
                     if total:
                         rows.append(row | {"measure": meter.meter_id, "quantity": plain(total)})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
-from data.generator.clock import DAY, MILLI
+from data.generator.clock import DAY, MILLI, rfc3339
 from data.generator.company import AS_OF, UNATTRIBUTED, Account, Company, Link
 from data.generator.timeline import E2BRun, Measured, Timeline
 
@@ -46,7 +46,9 @@ def quantity(stretch: Stretch, measure: str, start: int, end: int) -> Decimal:
     """What the stretch adds to a measure inside [start, end)."""
     span = max(0, min(stretch.end, end) - max(stretch.start, start))
     if measure == "seconds":
-        return Decimal(span).scaleb(-6)
+        # A stopped sandbox has a disk and nothing else: it does not run.
+        running = stretch.vcpu or stretch.memory_mib or stretch.gpu
+        return Decimal(span if running else 0).scaleb(-6)
     if measure == "cpu_core_seconds":
         return (stretch.vcpu * span).scaleb(-6)
     if measure == "gpu_core_seconds":
@@ -97,6 +99,22 @@ def true_stretches(
                 lease.gpu,
                 evidence="open" if lease.end is None else "observed",
                 end_known_at=lease.end,
+            )
+        )
+    for period in timeline.daytona:
+        stretches.append(
+            Stretch(
+                "daytona",
+                f"{period.org_id}/{period.sandbox_id}",
+                rfc3339(period.start),
+                (("account", period.org_id),),
+                period.start,
+                AS_OF if period.end is None else period.end,
+                Decimal(period.vcpu),
+                period.memory_gib * 1024,
+                period.disk_gib * 1024,
+                evidence="open" if period.end is None else "observed",
+                end_known_at=period.end,
             )
         )
     return [

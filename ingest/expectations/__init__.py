@@ -1,7 +1,7 @@
 """Great Expectations on the raw tables: is what was loaded fit to make a bill from?
 
-A suite is a list of `Rule`s, one module a source. Blocking rules are those whose failure would make
-a bill wrong.
+A suite is a list of `Rule`s on one raw table; its module is named after the source, and `register`
+lists them all. Blocking rules are those whose failure would make a bill wrong.
 
 The suites run in a process of their own: Great Expectations takes seconds to import, and keeps its
 connection to the warehouse for as long as its process lives, which would lock everyone else out.
@@ -22,7 +22,6 @@ from typing import Any
 from ingest.errors import MeterhouseError
 from ingest.settings import Settings
 
-SUITES = ("e2b", "opencomputer", "daytona", "vercel", "gauges", "storage", "cloudevents")
 SAMPLE_ROWS = 20
 TIMEOUT_SECONDS = 3600
 
@@ -41,12 +40,38 @@ class Rule:
     build: Callable[[Any], Any]
 
 
+def present(name: str, column: str, detail: str, *, blocking: bool = True) -> Rule:
+    """The rule that a column says something."""
+    return Rule(
+        name, blocking, detail, lambda gxe: gxe.ExpectColumnValuesToNotBeNull(column=column)
+    )
+
+
+def no_rows(name: str, blocking: bool, detail: str, query: str) -> Rule:
+    """The rule that a query on `{batch}` for load_seq and record_number finds nothing."""
+    return Rule(
+        name,
+        blocking,
+        detail,
+        lambda gxe: gxe.UnexpectedRowsExpectation(unexpected_rows_query=query),
+    )
+
+
 @dataclass(frozen=True)
 class Suite:
-    """The rules of one raw table."""
+    """The rules of one raw table, and the source of the loads that fill it.
 
-    table: str
+    `source` also stands for the sources below it.
+    """
+
+    asset: str
+    source: str
     rules: tuple[Rule, ...]
+
+    @property
+    def table(self) -> str:
+        """The table with its schema."""
+        return f"raw.{self.asset}"
 
 
 @dataclass(frozen=True)
@@ -63,9 +88,9 @@ class ExpectationOutcome:
 
 
 def validate(
-    settings: Settings, load_seqs: Sequence[int], suites: Sequence[str] = SUITES
+    settings: Settings, load_seqs: Sequence[int], suites: Sequence[Suite]
 ) -> list[ExpectationOutcome]:
-    """Run suites on the rows of some loads, read-only; no loads, no outcomes.
+    """Run registered suites on the rows of some loads, read-only; no loads, no outcomes.
 
     The warehouse must not be open for writing meanwhile, in this process or another. Raises
     MeterhouseError when a suite cannot run.
@@ -75,7 +100,7 @@ def validate(
     request = {
         "warehouse": str(settings.warehouse_path.resolve()),
         "load_seqs": [int(load_seq) for load_seq in load_seqs],
-        "suites": list(suites),
+        "suites": [suite.asset for suite in suites],
     }
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

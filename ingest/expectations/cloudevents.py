@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-from ingest.expectations import ExpectationOutcome, Rule, Suite
-from ingest.expectations import validate as validate_suites
-from ingest.settings import Settings
-
-
-def _present(name: str, column: str, blocking: bool, detail: str) -> Rule:
-    return Rule(
-        name, blocking, detail, lambda gxe: gxe.ExpectColumnValuesToNotBeNull(column=column)
-    )
-
+from ingest.expectations import Rule, Suite, present
 
 SUITE = Suite(
-    "raw.cloudevents",
+    "cloudevents",
+    "cloudevents",
     (
-        _present(
+        present(
             "cloudevents_id_is_present",
             "event_id",
-            True,
             "an event without an id cannot be told from its own repetition",
         ),
-        _present(
+        present(
             "cloudevents_source_is_present",
             "event_source",
-            True,
             "ids are unique within a source only",
         ),
-        _present(
+        present(
             "cloudevents_type_is_present",
             "event_type",
-            True,
             "without its type an event belongs to no meter",
         ),
-        _present(
+        present(
             "cloudevents_time_is_present",
             "occurred_at",
-            True,
             "an event without a time belongs to no billing period",
         ),
-        _present(
+        present(
             "cloudevents_subject_is_present",
             "subject",
-            False,
             "without a subject the usage is nobody's",
+            blocking=False,
         ),
         Rule(
             "cloudevents_id_means_one_event",
@@ -66,8 +54,3 @@ SUITE = Suite(
         ),
     ),
 )
-
-
-def validate(settings: Settings, load_seqs: list[int]) -> list[ExpectationOutcome]:
-    """Run the suite on the events of some loads. Raises MeterhouseError when it cannot run."""
-    return validate_suites(settings, load_seqs, ["cloudevents"])

@@ -1,18 +1,12 @@
-"""What the Daytona usage periods of a load must be like."""
+"""What the Daytona usage periods and answers of a load must be like."""
 
 from __future__ import annotations
 
-from ingest.expectations import ExpectationOutcome, Rule, Suite
-from ingest.expectations import validate as validate_suites
-from ingest.settings import Settings
+from ingest.expectations import Rule, Suite, no_rows, present
 
 MAX_VCPU = 1024
 MAX_MEMORY_MIB = 4_194_304
 MAX_DISK_MIB = 67_108_864
-
-
-def _present(name: str, column: str, detail: str) -> Rule:
-    return Rule(name, True, detail, lambda gxe: gxe.ExpectColumnValuesToNotBeNull(column=column))
 
 
 def _within(name: str, column: str, most: int, detail: str) -> Rule:
@@ -24,20 +18,21 @@ def _within(name: str, column: str, most: int, detail: str) -> Rule:
     )
 
 
-SUITE = Suite(
-    "raw.daytona_usage_periods",
+PERIODS = Suite(
+    "daytona_usage_periods",
+    "daytona/usage_periods",
     (
-        _present(
+        present(
             "daytona_sandbox_id_is_present",
             "sandbox_id",
             "without its sandbox a period may be billed twice",
         ),
-        _present(
+        present(
             "daytona_organization_id_is_present",
             "organization_id",
             "without its organisation a period has no customer",
         ),
-        _present(
+        present(
             "daytona_started_at_is_present",
             "started_at",
             "sandbox and start are the key: without a start a period cannot be told from another",
@@ -57,21 +52,79 @@ SUITE = Suite(
             MAX_DISK_MIB,
             f"a disk above {MAX_DISK_MIB // 1024} GiB was told in another unit than GiB",
         ),
-        Rule(
+        no_rows(
             "daytona_period_ends_within_a_day",
             False,
             "the provider reopens every period after a day: a longer one was left open by mistake",
-            lambda gxe: gxe.UnexpectedRowsExpectation(
-                unexpected_rows_query="""
-                    select load_seq, record_number from {batch}
-                    where ended_at > started_at + interval 25 hour
-                """
-            ),
+            """
+            select load_seq, record_number from {batch}
+            where ended_at > started_at + interval 25 hour
+            """,
         ),
     ),
 )
 
+# What an organisation may have at once, in sandboxes of the greatest size.
+MAX_SANDBOXES = 10_000
+_MOST = {
+    "cpu_core_seconds": MAX_VCPU,
+    "ram_gb_seconds": MAX_MEMORY_MIB // 1024,
+    "disk_gb_seconds": MAX_DISK_MIB // 1024,
+    "gpu_core_seconds": MAX_VCPU,
+}
+# One row a record and sandbox ("": the organisation) with each total as a decimal.
+_TOLD = f"""(
+    select
+        * exclude (told),
+        told->>'sandbox_id' as sandbox_id,
+        {", ".join(f"cast(told->>'{total}' as decimal(38, 18)) as {total}" for total in _MOST)},
+        (epoch_us(least(window_end, fetched_at)) - epoch_us(window_start)) // 1000000 + 1 as seconds
+    from (select *, unnest(from_json(totals, '["JSON"]')) as told from {{batch}}) as records
+)"""
+_TOO_MUCH = " or ".join(
+    f"{total} > seconds * {most} * case sandbox_id when '' then {MAX_SANDBOXES} else 1 end"
+    for total, most in _MOST.items()
+)
+_BEFORE = ", ".join(f"lag({total}) over again as {total}_before" for total in _MOST)
+_FELL = " or ".join(f"{total} < {total}_before" for total in _MOST)
 
-def validate(settings: Settings, load_seqs: list[int]) -> list[ExpectationOutcome]:
-    """Run the suite on the periods of some loads. Raises MeterhouseError when it cannot run."""
-    return validate_suites(settings, load_seqs, ["daytona"])
+POLLS = Suite(
+    "daytona_usage_polls",
+    "daytona/usage_polls",
+    (
+        no_rows(
+            "daytona_poll_totals_fit_their_window",
+            True,
+            "more than the largest sandboxes could use in the window was told in another unit",
+            f"""
+            select load_seq, record_number from {_TOLD} as told
+            where {_TOO_MUCH}
+            """,
+        ),
+        no_rows(
+            "daytona_poll_tells_something",
+            False,
+            "an answer about an organisation without any total is not the answer of zero",
+            f"""
+            select load_seq, record_number from {_TOLD} as told
+            where sandbox_id = '' and coalesce({", ".join(_MOST)}) is null
+            """,
+        ),
+        no_rows(
+            "daytona_poll_total_does_not_fall",
+            False,
+            "a later answer about the same window tells less: use was taken back",
+            f"""
+            select load_seq, record_number from (
+                select *, {_BEFORE}
+                from {_TOLD} as told
+                window again as (
+                    partition by source, organization_id, window_start, window_end, sandbox_id
+                    order by fetched_at
+                )
+            ) as told
+            where {_FELL}
+            """,
+        ),
+    ),
+)

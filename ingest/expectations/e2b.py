@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.expectations import ExpectationOutcome, Rule, Suite
-from ingest.expectations import validate as validate_suites
-from ingest.settings import Settings
+from ingest.expectations import Rule, Suite
 from ingest.sources.e2b import EVENT_TYPES
 
 MAX_RUN_MS = 31 * 86_400_000
@@ -12,7 +10,8 @@ MIN_MEMORY_MIB, MAX_MEMORY_MIB = 128, 1_048_576
 MAX_VCPU = 256
 
 SUITE = Suite(
-    "raw.e2b_events",
+    "e2b_events",
+    "e2b",
     (
         Rule(
             "e2b_event_id_is_present",
@@ -88,8 +87,3 @@ SUITE = Suite(
         ),
     ),
 )
-
-
-def validate(settings: Settings, load_seqs: list[int]) -> list[ExpectationOutcome]:
-    """Run the suite on the events of some loads. Raises MeterhouseError when it cannot run."""
-    return validate_suites(settings, load_seqs, ["e2b"])

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from ingest.expectations import ExpectationOutcome, Rule, Suite
-from ingest.expectations import validate as validate_suites
-from ingest.settings import Settings
+from ingest.expectations import Rule, Suite, present
 from ingest.sources.gauges import MAX_BYTES
-
-
-def present(table: str, column: str, detail: str) -> Rule:
-    """The blocking rule that a column of a table says something."""
-    return Rule(
-        f"{table}_{column}_is_present",
-        True,
-        detail,
-        lambda gxe: gxe.ExpectColumnValuesToNotBeNull(column=column),
-    )
 
 
 def plausible(table: str) -> Rule:
@@ -31,11 +19,24 @@ def plausible(table: str) -> Rule:
 
 
 SUITE = Suite(
-    "raw.gauges",
+    "gauges",
+    "gauges",
     (
-        present("gauges", "sampled_at", "a level without a time holds from nowhere"),
-        present("gauges", "account_ref", "a level without a reference has no customer"),
-        present("gauges", "resource_id", "without its resource a level may be billed twice"),
+        present(
+            "gauges_sampled_at_is_present",
+            "sampled_at",
+            "a level without a time holds from nowhere",
+        ),
+        present(
+            "gauges_account_ref_is_present",
+            "account_ref",
+            "a level without a reference has no customer",
+        ),
+        present(
+            "gauges_resource_id_is_present",
+            "resource_id",
+            "without its resource a level may be billed twice",
+        ),
         plausible("gauges"),
         Rule(
             "gauges_have_one_level_at_an_instant",
@@ -55,8 +56,3 @@ SUITE = Suite(
         ),
     ),
 )
-
-
-def validate(settings: Settings, load_seqs: list[int]) -> list[ExpectationOutcome]:
-    """Run the suite on the gauges of some loads. Raises MeterhouseError when it cannot run."""
-    return validate_suites(settings, load_seqs, ["gauges"])

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from ingest.expectations import ExpectationOutcome, Rule, Suite
-from ingest.expectations import validate as validate_suites
-from ingest.settings import Settings
+from ingest.expectations import Rule, Suite, present
 
 TIERS_MIB = (1024, 4096, 8192, 16_384, 32_768, 65_536)
-
-
-def _present(name: str, column: str, detail: str) -> Rule:
-    return Rule(name, True, detail, lambda gxe: gxe.ExpectColumnValuesToNotBeNull(column=column))
 
 
 def _above(name: str, column: str, limit: int, strict: bool, detail: str) -> Rule:
@@ -25,19 +19,20 @@ def _above(name: str, column: str, limit: int, strict: bool, detail: str) -> Rul
 
 
 SUITE = Suite(
-    "raw.opencomputer_scale_events",
+    "opencomputer_scale_events",
+    "opencomputer/scale_events",
     (
-        _present(
+        present(
             "opencomputer_event_id_is_present",
             "event_id",
             "a scale event without an id cannot be told from its own repetition",
         ),
-        _present(
+        present(
             "opencomputer_sandbox_id_is_present",
             "sandbox_id",
             "without its sandbox an allocation may be billed twice",
         ),
-        _present(
+        present(
             "opencomputer_org_id_is_present",
             "org_id",
             "without its organisation an allocation has no customer",
@@ -73,8 +68,3 @@ SUITE = Suite(
         ),
     ),
 )
-
-
-def validate(settings: Settings, load_seqs: list[int]) -> list[ExpectationOutcome]:
-    """Run the suite on the scale events of some loads. Raises MeterhouseError when it cannot."""
-    return validate_suites(settings, load_seqs, ["opencomputer"])

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from ingest.expectations import ExpectationOutcome, Rule, Suite
-from ingest.expectations import validate as validate_suites
-from ingest.expectations.gauges import plausible, present
-from ingest.settings import Settings
+from ingest.expectations import Rule, Suite, present
+from ingest.expectations.gauges import plausible
 
 SUITE = Suite(
-    "raw.storage_samples",
+    "storage_samples",
+    "storage",
     (
-        present("storage_samples", "sampled_at", "a sample without a time holds from nowhere"),
-        present("storage_samples", "bucket", "without its bucket a sample may be billed twice"),
-        present("storage_samples", "resource_prefix", "bytes of no prefix belong to nobody"),
+        present(
+            "storage_samples_sampled_at_is_present",
+            "sampled_at",
+            "a sample without a time holds from nowhere",
+        ),
+        present(
+            "storage_samples_bucket_is_present",
+            "bucket",
+            "without its bucket a sample may be billed twice",
+        ),
+        present(
+            "storage_samples_resource_prefix_is_present",
+            "resource_prefix",
+            "bytes of no prefix belong to nobody",
+        ),
         plausible("storage_samples"),
         Rule(
             "storage_samples_bytes_need_objects",
@@ -26,8 +37,3 @@ SUITE = Suite(
         ),
     ),
 )
-
-
-def validate(settings: Settings, load_seqs: list[int]) -> list[ExpectationOutcome]:
-    """Run the suite on the samples of some loads. Raises MeterhouseError when it cannot run."""
-    return validate_suites(settings, load_seqs, ["storage"])

@@ -11,7 +11,8 @@ STATUSES = ("pending", "running", "stopping", "stopped", "failed", "aborted", "s
 
 
 SUITE = Suite(
-    "raw.vercel_sessions",
+    "vercel_sessions",
+    "vercel/sessions",
     (
         Rule(
             "vercel_session_id_is_present",

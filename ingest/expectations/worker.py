@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import duckdb
@@ -16,6 +15,7 @@ import duckdb
 from ingest.errors import MeterhouseError
 from ingest.expectations import SAMPLE_ROWS, Rule, Suite
 from ingest.expectations.dialect import DRIVER
+from ingest.expectations.register import SUITES
 
 
 def main() -> None:
@@ -23,8 +23,8 @@ def main() -> None:
     request = json.load(sys.stdin)
     outcomes: list[dict[str, Any]] = []
     files = _files(request["warehouse"], request["load_seqs"])
-    for name in request["suites"]:
-        suite: Suite = import_module(f"ingest.expectations.{name}").SUITE
+    suites = {suite.asset: suite for suite in SUITES}
+    for suite in (suites[asset] for asset in request["suites"]):
         outcomes += run_suite(request["warehouse"], suite, request["load_seqs"], files)
     sys.stdout.write(json.dumps(outcomes) + "\n")
 

@@ -1,6 +1,7 @@
 """A provider of intervals is in every register that the README's "Add a provider" names."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import yaml
 
 from dagster_project.defs.constants import RAW_ASSETS
 from dagster_project.lib.paths import DBT_PROJECT, REPOSITORY
-from dagster_project.lib.raw_checks import SUITES as RAW_SUITES
-from ingest.expectations import SUITES
+from ingest.expectations import Suite
+from ingest.expectations.register import SUITES
 from ingest.landing import RECORD_SOURCES
 
 pytestmark = pytest.mark.unit
@@ -109,17 +110,27 @@ def test_its_landing_folders_are_in_the_readme(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", sorted(set(PROVIDERS) - WITHOUT_SUITE))
 def test_expectations_guard_what_it_loads(provider: str) -> None:
-    guarded = {suite.source: suite for suite in RAW_SUITES if suite.module == provider}
-    assert provider in SUITES
-    assert guarded, provider
+    tables = {f"raw.{name}" for name in _raw_tables(provider)}
+    guarded = {suite.source: suite for suite in SUITES if suite.table in tables}
+    assert set(guarded) == _landing_folders(provider)
     for source, suite in guarded.items():
-        assert source in _landing_folders(provider)
-        assert f"raw.{suite.asset}" == RECORD_SOURCES[source].table
+        assert suite.table == RECORD_SOURCES[source].table
         assert suite.rules
 
 
-def test_both_lists_of_suites_are_the_same() -> None:
-    assert [suite.module for suite in RAW_SUITES] == list(SUITES)
+def test_every_suite_is_registered_once() -> None:
+    folder = REPOSITORY / "ingest" / "expectations"
+    modules = [import_module(f"ingest.expectations.{path.stem}") for path in folder.glob("*.py")]
+    made = [
+        each
+        for module in modules
+        if module.__name__ != "ingest.expectations.worker"
+        for each in vars(module).values()
+        if isinstance(each, Suite)
+    ]
+    assert sorted(suite.asset for suite in made) == sorted(suite.asset for suite in SUITES)
+    names = [rule.name for suite in SUITES for rule in suite.rules]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("model", READ_BELOW)

@@ -31,7 +31,7 @@ named (`daytona`: `test_daytona.py`, `storage`: `test_storage.py`):
 | encoded key | decoded, project found | storage `test_url_encoded_key` |
 | unit | 14400; with the decimal factor 13411.045 | daytona `test_unit`; dbt `..._decimal_factor` |
 | late | a line of its own, no restatement | `test_late` |
-| milliseconds or seconds | one instant | none: no source reads the usage samples of D1 |
+| milliseconds or seconds | one instant, else refused | `test_milliseconds_or_seconds` |
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from world import (
     plan,
     quantity,
     scale_event,
+    session,
     utc,
     version,
 )
@@ -1284,3 +1285,71 @@ def test_late(world: World) -> None:
     )  # fmt: skip
     assert (line["period_start"], line["period_end"]) == (utc("2026-07-01"), utc("2026-08-01"))
     assert line["corrects_charge_id"] in {each["charge_id"] for each in approved}
+
+
+def test_milliseconds_or_seconds(world: World) -> None:
+    """Each source's numbers are in its own unit; a number where a time is text is no time at all.
+
+    OpenComputer's edge database tells milliseconds in one table and seconds in another. Neither
+    has a folder in the landing zone; Vercel's milliseconds and Stripe's seconds have. A billing
+    period that begins at the instant holds both only if both are read as that very instant.
+    """
+    seconds = 1_785_571_200  # 20666 days and 8 hours: 2026-08-01T08:00:00Z
+    start, end = "2026-08-01T08:00:00Z", "2026-08-01T09:00:00Z"
+    world.account("unit", started_at=start, anchor=start)
+    in_ms = {"startedAt": seconds * 1000, "stoppedAt": (seconds + 3600) * 1000}
+    in_seconds = {"startedAt": seconds, "stoppedAt": seconds + 3600}
+    world.write(
+        "vercel/sessions/both.ndjson",
+        [
+            session("v-ms", "unit", "stopped", end, **in_ms),
+            session("v-s", "unit", "stopped", end, **in_seconds),
+        ],
+    )
+    world.write("stripe/meters/all.jsonl", [{"id": "m", "event_name": "sandbox_seconds"}])
+    world.write("stripe/customers/all.jsonl", [{"id": "cus_unit", "created": seconds}])
+    world.write(
+        "stripe/meter_event_summaries/all.jsonl",
+        [
+            {
+                "id": "sum_1",
+                "meter": "m",
+                "customer": "cus_unit",
+                "start_time": seconds,
+                "end_time": seconds + 3600,
+                "aggregated_value": 3600,
+            }
+        ],
+    )
+    # A rolled-up sample of D1 in the table of scale events, in either unit.
+    world.write(
+        "opencomputer/scale_events/d1.ndjson",
+        [
+            scale_event("d1-ms", "unit", "sb-d1", start, None) | {"startedAt": seconds * 1000},
+            scale_event("d1-s", "unit", "sb-d1", start, None) | {"startedAt": seconds},
+        ],
+    )
+    # The run time of E2B is in milliseconds: 600400 of them are 600.4 s.
+    event = e2b("killed", "2026-08-01T10:00:00.400Z", "sb-e2b", customer="unit", ran_ms=600_400)
+    world.write("e2b/unit.ndjson", [event])
+    world.build("2026-08-02T00:00:00Z")
+
+    [run] = world.intervals("v-ms")
+    assert (run["started_at"], run["seconds"]) == (utc(start), 3600)
+    [run] = world.intervals("sb-e2b")
+    assert (run["started_at"], run["seconds"]) == (utc("2026-08-01T09:50:00"), Decimal("600.4"))
+    [both] = world.query(
+        "select period_start, warehouse_quantity, stripe_meter_quantity"
+        " from marts.fct_reconciliation where meter_id = 'sandbox_seconds'"
+    )
+    # 3600 s of Vercel and 600.4 s of E2B; Stripe has the first.
+    assert tuple(both.values()) == (utc(start), Decimal("4200.4"), 3600)
+    reasons = {(row["file"], row["record_number"]): row["reason"] for row in world.quarantine()}
+    assert sorted(reasons) == [
+        ("opencomputer/scale_events/d1.ndjson", 1),
+        ("opencomputer/scale_events/d1.ndjson", 2),
+        ("vercel/sessions/both.ndjson", 2),
+    ]
+    for (file, _), reason in reasons.items():
+        wanted = "whole milliseconds since 1970" if file.startswith("vercel") else "as text"
+        assert wanted in reason

@@ -118,7 +118,8 @@ def stretches(sample: World) -> list[Row]:
 def measures(row: Row) -> Iterator[tuple[str, Decimal]]:
     """The quantity of each measure that a stretch has."""
     seconds = row["us"] * MILLIONTH
-    yield "seconds", seconds
+    # A stopped sandbox has a disk and nothing else.
+    yield "seconds", seconds if row["vcpu"] or row["memory_mib"] or row["gpu"] else Decimal(0)
     yield "cpu_core_seconds", seconds * (row["vcpu"] or 0)
     yield "ram_gibi_seconds", seconds * (row["memory_mib"] or 0) / 1024
     yield "ssd_gibi_seconds", seconds * (row["disk_mib"] or 0) / 1024
@@ -146,7 +147,7 @@ def test_every_total_of_every_account(sample: World, truth: Truth) -> None:
                strftime(usage_hour at time zone timezone, '%Y-%m') as month
         from marts.fct_usage_hourly as usage
         inner join marts.dim_accounts using (account_id)
-        where meter_id in ('api_requests', 'artifact_gib_months')
+        where meter_id in ('api_requests', 'artifact_gib_months', 'agent_tokens', 'session_storage')
             and minute(timestamptz '2026-08-01 00:00:00+00' at time zone timezone) = 0
         group by all
         """

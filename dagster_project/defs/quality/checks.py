@@ -9,6 +9,7 @@ from dagster_project.lib import pipeline, progress, quality_report, raw_checks
 from dagster_project.lib.check_results import CheckResult
 from dagster_project.lib.pools import WAREHOUSE_POOL
 from ingest.errors import CheckFailed
+from ingest.expectations.register import SUITES
 
 
 @dg.multi_asset_check(
@@ -20,7 +21,7 @@ from ingest.errors import CheckFailed
             blocking=rule.blocking,
             description=rule.detail,
         )
-        for suite in raw_checks.SUITES
+        for suite in SUITES
         for rule in suite.rules
     ],
     can_subset=True,

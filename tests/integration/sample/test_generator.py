@@ -368,6 +368,46 @@ def read_fleet() -> list[Span]:
     ]
 
 
+def read_daytona() -> list[Span]:
+    """Each period as the last dump that has it tells it; GB are GiB."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for path in sorted((SAMPLE / "daytona" / "usage_periods").iterdir()):
+        for row in table(f"daytona/usage_periods/{path.name}"):
+            rows[row["sandboxId"], row["startAt"]] = row
+    return [
+        (
+            "daytona",
+            f"{row['organizationId']}/{row['sandboxId']}",
+            [("account", row["organizationId"])],
+            at(row["startAt"]),
+            at(row["endAt"]) if row["endAt"] else AS_OF,
+            Decimal(row["cpu"]),
+            int(row["mem"]) * 1024,
+            int(row["disk"]) * 1024,
+            int(row["gpu"]),
+        )
+        for row in rows.values()
+    ]
+
+
+def turns() -> Iterator[tuple[str, datetime, int]]:
+    """(account, time, tokens) of each agent's turn that counts: once, and not if it is voided."""
+    voided = {row["record_id"] for row in table("corrections.csv") if row["action"] == "void"}
+    lines = text_of(SAMPLE / "cloudevents" / "agents.ndjson").splitlines()
+    assert len(lines) == len(set(lines)) + 1
+    for event in {turn["id"]: turn for turn in map(json.loads, lines)}.values():
+        if event["id"] not in voided:
+            yield event["subject"], at(event["time"]), event["data"]["tokens"]
+
+
+def levels() -> Iterator[tuple[str, datetime, datetime, int]]:
+    """(account, from, to, bytes) of each stored level; the last one lasts until now."""
+    rows = table("gauges/sessions.csv")
+    ends = [*(at(row["sampled_at"]) for row in rows[1:]), AS_OF]
+    for row, end in zip(rows, ends, strict=True):
+        yield row["account_ref"], at(row["sampled_at"]), end, int(row["bytes"])
+
+
 def without_overlaps(spans: list[Span]) -> list[Span]:
     groups: dict[tuple[str, str], list[Span]] = defaultdict(list)
     for span in spans:
@@ -400,7 +440,8 @@ def test_usage_read_from_the_files_is_the_truth(truth: dict[str, Any]) -> None:
     zones = {a["account_id"]: ZoneInfo(a["timezone"]) for a in table("accounts.csv")}
     edges = {at(k[f]) for k in links for f in ("valid_from", "valid_to") if k[f]}
     totals: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-    for span in without_overlaps(read_e2b() + read_opencomputer() + read_fleet()):
+    spans = read_e2b() + read_opencomputer() + read_fleet() + read_daytona()
+    for span in without_overlaps(spans):
         cuts = sorted({span[3], span[4]} | {edge for edge in edges if span[3] < edge < span[4]})
         for start, end in pairwise(cuts):
             account = account_of(links, set(zones), span, start)
@@ -408,7 +449,7 @@ def test_usage_read_from_the_files_is_the_truth(truth: dict[str, Any]) -> None:
                 vcpu, memory, disk, gpu = span[5:]
                 seconds = Decimal(micros) / 1_000_000
                 for measure, factor in (
-                    ("seconds", Decimal(1)),
+                    ("seconds", Decimal(1 if vcpu or memory or gpu else 0)),
                     ("cpu_core_seconds", vcpu),
                     ("ram_gibi_seconds", Decimal(memory) / 1024),
                     ("ssd_gibi_seconds", Decimal(disk) / 1024),
@@ -419,6 +460,13 @@ def test_usage_read_from_the_files_is_the_truth(truth: dict[str, Any]) -> None:
         for row in table(f"quantities/{path.name}"):
             month = at(row["started_at"]).astimezone(zones[row["account_ref"]]).strftime("%Y-%m")
             totals[row["account_ref"], month, row["meter_id"]] += Decimal(row["quantity"])
+    for account, when, tokens in turns():
+        totals[account, f"{when:%Y-%m}", "agent_tokens"] += tokens
+    for account, start, end, stored in levels():
+        for month, micros in by_month(zones[account], start, end):
+            totals[account, month, "session_storage"] += (
+                Decimal(stored * micros) / 2**30 / 1_000_000
+            )
     expected = {
         (row["account_id"], row["month"], row["measure"]): Decimal(row["quantity"])
         for row in truth["usage"]
@@ -434,6 +482,26 @@ def by_month(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[tuple[s
         until = min(end, datetime(year, month, 1, tzinfo=zone).astimezone(UTC))
         yield local.strftime("%Y-%m"), (until - start) // MICROSECOND
         start = until
+
+
+def test_the_usage_api_agrees_with_the_periods() -> None:
+    """Daytona's totals are those of its periods, cut at the window, and its bill's."""
+    answers = [
+        json.loads(line)
+        for line in text_of(SAMPLE / "daytona/usage_polls/aggregated.ndjson").splitlines()
+    ]
+    assert len(answers) == 2
+    for answer in answers:
+        totals = [Decimal(0)] * 3
+        for _, _, _, start, end, *sizes in read_daytona():
+            window = max(start, at(answer["from"])), min(end, at(answer["to"]))
+            micros = max(timedelta(0), window[1] - window[0]) // MICROSECOND
+            cpu, memory, disk, _ = sizes
+            for index, size in enumerate((cpu, Decimal(memory) / 1024, Decimal(disk) / 1024)):
+                totals[index] += size * micros / 1_000_000
+        names = ("totalCPUSeconds", "totalRAMGBSeconds", "totalDiskGBSeconds")
+        assert [answer["response"][name] for name in names] == totals
+        assert all(totals)
 
 
 # --- Stripe -------------------------------------------------------------------------------------
@@ -530,7 +598,8 @@ def test_every_used_size_has_a_charge_except_the_off_tier_one(truth: dict[str, A
     for row in truth["usage"]:
         if row["measure"] != "seconds" or row["account_id"] == "unattributed":
             continue
-        for plan_id in subscribed[row["account_id"]] - {"enterprise"}:
+        # The other plans have prices for every size.
+        for plan_id in subscribed[row["account_id"]] & {"free", "pro", "pro_eur"}:
             charges = plans[plan_id]["versions"][-1]["charges"]
             priced = {c["where"]["memory_mib"] for c in charges if "where" in c}
             without |= {size["memory_mib"] for size in row["by_size"]} - priced

@@ -21,6 +21,7 @@ from ingest_examples import PAUSED, QUANTITY, USAGE_POLL
 from ingest_zone import Zone
 
 from ingest import landing as landing_module
+from ingest.errors import UsageError
 
 pytestmark = pytest.mark.unit
 
@@ -123,12 +124,20 @@ def test_a_symlink_out_of_the_landing_zone_is_told_and_not_read(
     (folder / "out.jsonl").symlink_to(outside)
     (folder / "loop.jsonl").symlink_to("pool.jsonl")
     (folder / "pool.jsonl").symlink_to("loop.jsonl")
-    assert beside.load().ignored == [
+    (folder / "gone.jsonl").symlink_to("never.jsonl")
+    loaded = beside.load()
+    assert loaded.still_written == []
+    assert loaded.ignored == [
+        "quantities/gone.jsonl (link that leads nowhere)",
         "quantities/loop.jsonl (link that leads nowhere)",
         "quantities/out.jsonl (link out of the landing zone)",
         "quantities/pool.jsonl (link that leads nowhere)",
     ]
     assert ids(beside) == ["good"]
+    # What it leads to comes later: then it is a file like any other.
+    beside.lines("quantities/never.jsonl", amount("later"))
+    beside.load()
+    assert ids(beside) == ["good", "later"]
 
 
 def test_a_directory_named_like_a_file_is_a_directory(beside: Zone) -> None:
@@ -146,6 +155,29 @@ def test_a_directory_named_like_a_checksum_is_none(beside: Zone) -> None:
     beside.write(f"{folder}/manifest.json", json.dumps(said | {"creationTimestamp": "1"}))
     beside.load()
     assert beside.reasons() == ["manifest.checksum is missing: the inventory is not complete"]
+
+
+@pytest.mark.parametrize("folder", ["quantities/locked", ""])
+def test_a_folder_that_may_not_be_read_is_told(
+    beside: Zone, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """Tests may run as root, who may read everything: so the system is made to refuse."""
+    beside.lines("quantities/locked/inside.jsonl", amount("inside"))
+    locked, scandir = beside.landing / folder, os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    if folder:
+        told = beside.load().ignored
+        assert told == ["quantities/locked/ (cannot be read: Permission denied)"]
+        assert ids(beside) == ["good"]
+    else:
+        with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+            beside.load()
 
 
 def test_a_pipe_is_told_and_nobody_waits_for_its_writer(beside: Zone) -> None:

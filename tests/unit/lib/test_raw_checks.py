@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from dagster_project.lib import raw_checks
-from ingest.expectations import ExpectationOutcome
+from ingest.expectations import ExpectationOutcome, Suite
 from ingest.settings import Settings
 from ingest.warehouse import connect
 
@@ -20,9 +20,9 @@ class Validator:
         self.failing: set[str] = set()
 
     def __call__(
-        self, settings: Settings, load_seqs: Sequence[int], suites: Sequence[str]
+        self, settings: Settings, load_seqs: Sequence[int], suites: Sequence[Suite]
     ) -> list[ExpectationOutcome]:
-        self.asked.append((list(load_seqs), list(suites)))
+        self.asked.append((list(load_seqs), [suite.asset for suite in suites]))
         return [
             ExpectationOutcome(
                 name=rule.name,
@@ -33,8 +33,7 @@ class Validator:
                 detail=rule.detail,
                 sample=[("e2b/a.jsonl", 7)] if rule.name in self.failing else [],
             )
-            for suite in raw_checks.SUITES
-            if suite.module in suites
+            for suite in suites
             for rule in suite.rules
         ]
 
@@ -59,12 +58,12 @@ def test_only_new_loads_are_validated(settings: Settings, validator: Validator) 
     _load(settings, "e2b")
     _load(settings, "accounts")
     first = raw_checks.validate_new(settings, run_id="r1")
-    assert validator.asked == [([1], ["e2b"])]
+    assert validator.asked == [([1], ["e2b_events"])]
     assert all(result.passed for result in first)
     assert raw_checks.validate_new(settings, run_id="r2") == first
     _load(settings, "opencomputer/scale_events")
     raw_checks.validate_new(settings, run_id="r3")
-    assert validator.asked[1:] == [([3], ["opencomputer"])]
+    assert validator.asked[1:] == [([3], ["opencomputer_scale_events"])]
 
 
 def test_what_failed_is_validated_again(settings: Settings, validator: Validator) -> None:
@@ -76,7 +75,7 @@ def test_what_failed_is_validated_again(settings: Settings, validator: Validator
         (failed,) = [result for result in results if not result.passed]
         assert failed.stops
         assert failed.describe().endswith("; first: e2b/a.jsonl record 7")
-    assert validator.asked == [([1], ["e2b"])] * 2
+    assert validator.asked == [([1], ["e2b_events"])] * 2
 
 
 def test_without_loads_nothing_is_asked(settings: Settings, validator: Validator) -> None:

@@ -2,6 +2,8 @@
 -- Grain: one stretch of a provider's totals (organisation, measure, window), and where it stands:
 -- 'covered': the organisation has intervals in it, which are finer; 'overlapped': a stretch that counts
 -- tells the same time; else 'counted', as usage. Nothing is counted twice (DECISIONS D34).
+-- is_told: of the stretches that tell the same time this is the one to compare with (DECISIONS D44). Stretches
+-- that are covered and those that are not are chosen from separately: what counts does not hang on the others.
 with
 
 -- From an organisation's first interval to its last: what lies between was not used.
@@ -29,22 +31,21 @@ windows as (
         *,
         coalesce(
             step_start < max(step_end) over (
-                partition by provider, source_account, measure order by step_start, step_end desc
+                partition by provider, source_account, measure, is_covered order by step_start, step_end desc
                 rows between unbounded preceding and 1 preceding
             ),
             false
         ) as touches_earlier,
         coalesce(
             step_end <= max(step_end) over (
-                partition by provider, source_account, measure order by step_start, step_end desc
+                partition by provider, source_account, measure, is_covered order by step_start, step_end desc
                 rows between unbounded preceding and 1 preceding
             ),
             false
         ) as is_inside
     from (
-        select distinct provider, source_account, measure, step_start, step_end
+        select distinct provider, source_account, measure, is_covered, step_start, step_end
         from steps
-        where not is_covered
     ) as distinct_windows
 ),
 
@@ -52,7 +53,7 @@ clustered as (
     select
         *,
         count(*) filter (not touches_earlier) over (
-            partition by provider, source_account, measure order by step_start, step_end desc
+            partition by provider, source_account, measure, is_covered order by step_start, step_end desc
             rows unbounded preceding
         ) as cluster_number
     from windows
@@ -63,21 +64,22 @@ candidates as (
         steps.provider,
         steps.source_account,
         steps.measure,
+        steps.is_covered,
         clustered.cluster_number,
         struct_pack(
             step_start := steps.step_start, step_end := steps.step_end,
             window_start := steps.window_start, window_end := steps.window_end
         ) as stretch,
         row_number() over (
-            partition by steps.provider, steps.source_account, steps.measure, clustered.cluster_number
+            partition by
+                steps.provider, steps.source_account, steps.measure, steps.is_covered, clustered.cluster_number
             order by clustered.is_inside, steps.fetched_at desc, steps.window_start, steps.window_end desc
         ) as turn
     from steps
-    inner join clustered using (provider, source_account, measure, step_start, step_end)
-    where not steps.is_covered
+    inner join clustered using (provider, source_account, measure, is_covered, step_start, step_end)
 ),
 
--- In turn: each counts unless one that counts already tells of some of its time.
+-- In turn: each is kept unless one that is kept already tells of some of its time.
 chosen as (
     select
         provider,
@@ -85,18 +87,40 @@ chosen as (
         measure,
         unnest({{ keep_disjoint('list(stretch order by turn)') }}, recursive := true) -- noqa: PRS
     from candidates
-    group by provider, source_account, measure, cluster_number
+    group by provider, source_account, measure, is_covered, cluster_number
+),
+
+placed as (
+    select
+        steps.* exclude (is_covered, is_covered_whole),
+        case
+            when steps.is_covered then 'covered'
+            when chosen.measure is null then 'overlapped'
+            else 'counted'
+        end as standing,
+        steps.is_covered and not steps.is_covered_whole as is_partly_covered,
+        chosen.measure is not null as is_chosen
+    from steps
+    left join chosen using (
+        provider, source_account, measure, step_start, step_end, window_start, window_end
+    )
+),
+
+-- Only one that is partly covered can tell the time of one that counts.
+told_by_counted as (
+    select distinct partly.provider, partly.source_account, partly.measure, partly.step_start, partly.step_end
+    from placed as partly
+    inner join placed as counted
+        on partly.provider = counted.provider
+        and partly.source_account = counted.source_account
+        and partly.measure = counted.measure
+        and partly.step_start < counted.step_end
+        and partly.step_end > counted.step_start
+    where partly.is_partly_covered and counted.standing = 'counted'
 )
 
 select
-    steps.* exclude (is_covered, is_covered_whole),
-    case
-        when steps.is_covered then 'covered'
-        when chosen.measure is null then 'overlapped'
-        else 'counted'
-    end as standing,
-    steps.is_covered and not steps.is_covered_whole as is_partly_covered
-from steps
-left join chosen using (
-    provider, source_account, measure, step_start, step_end, window_start, window_end
-)
+    placed.* exclude (is_chosen),
+    placed.is_chosen and told_by_counted.measure is null as is_told
+from placed
+left join told_by_counted using (provider, source_account, measure, step_start, step_end)

@@ -1,7 +1,8 @@
 {{ config(materialized='table') }}
--- Grain: account, meter, billing period: by how much what counts differs from what another source tells of
--- the same time of the same sandboxes (DECISIONS D42). Nobody is charged the difference: it has no amount.
--- Each record that does not count is compared with what counts in its time for its account.
+-- Grain: account, meter, billing period, cause: by how much what counts differs from what another source tells
+-- of the same time of the same sandboxes (DECISIONS D42), or a provider's own totals of the same time of the
+-- same organisation (D44). Nobody is charged the difference: it has no amount. Each record that does not count
+-- is compared with what counts in its time for its account.
 with
 
 periods as (
@@ -95,6 +96,41 @@ tellings as (
     inner join {{ ref('stg_landing__loads') }} as loads on records.load_seq = loads.load_seq
     where records.known_at <= {{ as_of() }}
     group by lost.account_id, lost.period_start, lost.period_end
+),
+
+totals as (
+    select * from {{ ref('int_provider_totals_compared') }}
+),
+
+total_causes as (
+    select *, difference as quantity_delta
+    from totals
+    where cause is not null and difference <> 0
+    union all
+    select * replace ('window_crosses_period' as cause), elsewhere_quantity as quantity_delta
+    from totals
+    where elsewhere_quantity <> 0
+),
+
+totals_differing as (
+    select
+        account_id,
+        stripe_event_name,
+        meter_id,
+        period_start,
+        period_end,
+        cause,
+        cast(sum(quantity_delta) as decimal(38, 12)) as quantity_delta,
+        cast(sum(told_quantity) as decimal(38, 12)) as told_quantity,
+        cast(sum(counted_quantity) as decimal(38, 12)) as counted_quantity,
+        list(distinct source order by source) as sources,
+        list(distinct source_account order by source_account) as organisations,
+        list(
+            distinct {{ utc_text('window_start') }} || '/' || {{ utc_text('window_end') }}
+            order by {{ utc_text('window_start') }} || '/' || {{ utc_text('window_end') }}
+        ) as windows
+    from total_causes
+    group by account_id, stripe_event_name, meter_id, period_start, period_end, cause
 )
 
 select
@@ -118,3 +154,25 @@ select
 from totalled
 inner join tellings using (account_id, period_start, period_end)
 where totalled.counted_quantity <> totalled.told_quantity
+
+union all
+
+select
+    account_id,
+    stripe_event_name,
+    meter_id,
+    period_start,
+    period_end,
+    'provider_warehouse' as leg,
+    cause,
+    quantity_delta,
+    cast(0 as bigint) as amount_delta_minor,
+    {{ evidence_text({
+        "told_quantity": plain_decimal("told_quantity"),
+        "counted_quantity": plain_decimal("counted_quantity"),
+        "sources": "sources",
+        "source_accounts": "organisations[1:5]",
+        "windows": "windows[1:5]",
+    }) }} as evidence
+from totals_differing
+where quantity_delta <> 0

@@ -3,9 +3,10 @@
     pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
 ) }}
 -- Grain: account, meter, billing period: every measure of the same usage side by side. Source of
--- truth: today's rating (warehouse), the ledger (approved, pushed), the Stripe exports. Null means
--- that a side says nothing about the period (not approved, not exported), zero that it says none.
--- Unexplained is what the causes in fct_discrepancies leave of the differences on all legs.
+-- truth: today's rating (warehouse), the ledger (approved, pushed), the Stripe exports, the providers'
+-- own totals. Null means that a side says nothing about the period (not approved, not exported), zero
+-- that it says none. Unexplained is what the causes in fct_discrepancies leave of the differences on
+-- all legs between warehouse and Stripe.
 with
 
 legs as (
@@ -77,6 +78,7 @@ sent as (
         sides.meter_id,
         sides.period_start,
         sides.period_end,
+        cast(null as decimal(38, 16)) as provider_quantity,
         sides.warehouse_quantity,
         case
             when sides.has_approval
@@ -120,6 +122,7 @@ not_sent as (
         meter_id,
         period_start,
         period_end,
+        cast(null as decimal(38, 16)) as provider_quantity,
         warehouse_quantity,
         case when is_approved then billed_quantity end as approved_quantity,
         cast(null as decimal(38, 12)) as pushed_quantity,
@@ -133,10 +136,33 @@ not_sent as (
     where stripe_event_name = ''
 ),
 
+-- A total of a meter that the plan does not charge has a row too: the warehouse rates none of it.
+told_by_provider as (
+    select
+        account_id,
+        meter_id,
+        period_start,
+        period_end,
+        provider_quantity,
+        cast(0 as decimal(38, 12)) as warehouse_quantity,
+        cast(null as decimal(38, 12)) as approved_quantity,
+        cast(null as decimal(38, 12)) as pushed_quantity,
+        cast(null as decimal(38, 12)) as stripe_meter_quantity,
+        cast(null as decimal(38, 12)) as stripe_invoice_quantity,
+        cast(0 as bigint) as warehouse_amount_minor,
+        cast(null as bigint) as stripe_invoice_amount_minor,
+        cast(0 as decimal(38, 12)) as unexplained_quantity,
+        cast(0 as bigint) as unexplained_amount_minor
+    from {{ ref('int_provider_totals_compared') }}
+    where provider_quantity is not null and {{ is_reconciled_again('account_id') }}
+),
+
 rows_by_event as (
     select * from sent
     union all
     select * from not_sent
+    union all
+    select * from told_by_provider
 )
 
 select
@@ -144,8 +170,7 @@ select
     meter_id,
     period_start,
     period_end,
-    -- No provider publishes totals of its own among the sources read so far.
-    cast(null as decimal(38, 12)) as provider_quantity,
+    cast(sum(provider_quantity) as decimal(38, 12)) as provider_quantity,
     cast(sum(warehouse_quantity) as decimal(38, 12)) as warehouse_quantity,
     cast(sum(approved_quantity) as decimal(38, 12)) as approved_quantity,
     cast(sum(pushed_quantity) as decimal(38, 12)) as pushed_quantity,

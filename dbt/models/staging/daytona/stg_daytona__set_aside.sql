@@ -7,16 +7,7 @@
 with
 
 rows_of_dumps as (
-    select
-        provider_rows.*,
-        loads.content_sha256
-    from (
-        select periods.*
-        from {{ ref('stg_daytona__usage_periods') }} as periods
-        where periods.known_at <= {{ as_of() }}
-        {{ and_touched('periods', 'daytona') }}
-    ) as provider_rows
-    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    {{ known_states(ref('stg_daytona__usage_periods'), 'daytona') }}
 )
 
 {{ newest_state_set_aside('daytona', 'rows_of_dumps') }}

@@ -6,16 +6,7 @@
 with
 
 told as (
-    select
-        provider_rows.*,
-        loads.content_sha256
-    from (
-        select told.*
-        from {{ ref('stg_generic__intervals_told') }} as told
-        where told.known_at <= {{ as_of() }}
-        {{ and_touched('told') }}
-    ) as provider_rows
-    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    {{ known_states(ref('stg_generic__intervals_told')) }}
 )
 
 {{ newest_state_set_aside(none, 'told') }}

@@ -6,16 +6,7 @@
 with
 
 rows_of_dumps as (
-    select
-        provider_rows.*,
-        loads.content_sha256
-    from (
-        select states.*
-        from {{ ref('stg_opencomputer__scale_events') }} as states
-        where states.known_at <= {{ as_of() }}
-        {{ and_touched('states', 'opencomputer') }}
-    ) as provider_rows
-    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    {{ known_states(ref('stg_opencomputer__scale_events'), 'opencomputer') }}
 )
 
 {{ newest_state_set_aside('opencomputer', 'rows_of_dumps') }}

@@ -6,17 +6,13 @@
 -- The state with the latest update is the newest, whatever other times it tells.
 with
 
+known as (
+    {{ known_states(ref('stg_vercel__sessions'), 'vercel') }}
+),
+
 told_states as (
-    select
-        provider_rows.* replace (provider_rows.updated_at as known_at),
-        loads.content_sha256
-    from (
-        select sessions.*
-        from {{ ref('stg_vercel__sessions') }} as sessions
-        where sessions.known_at <= {{ as_of() }}
-        {{ and_touched('sessions', 'vercel') }}
-    ) as provider_rows
-    inner join {{ ref('stg_landing__loads') }} as loads using (load_seq)
+    select * replace (updated_at as known_at)
+    from known
 )
 
 {{ newest_state_set_aside('vercel', 'told_states') }}
