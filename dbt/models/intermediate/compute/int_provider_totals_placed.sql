@@ -2,7 +2,7 @@
 -- Grain: one stretch of a provider's totals (organisation, measure, window), and where it stands:
 -- 'covered': the organisation has intervals in it, which are finer; 'overlapped': a stretch that counts
 -- tells the same time; else 'counted', as usage. Nothing is counted twice (DECISIONS D34).
--- is_told: of the stretches that tell the same time this is the one to compare with (DECISIONS D44). Stretches
+-- is_told: of the stretches that tell the same time this is the one to compare with (DECISIONS D61). Stretches
 -- that are covered and those that are not are chosen from separately: what counts does not hang on the others.
 with
 

@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 -- Grain: account, meter, billing period, cause: by how much what counts differs from what another source tells
 -- of the same time of the same sandboxes (DECISIONS D42), or a provider's own totals of the same time of the
--- same organisation (D44). Nobody is charged the difference: it has no amount. Each record that does not count
+-- same organisation (D61). Nobody is charged the difference: it has no amount. Each record that does not count
 -- is compared with what counts in its time for its account.
 with
 

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 -- Grain: stretch of a provider's totals (organisation, measure, time), meter of the measure, account and billing
--- period: what the provider says of it, and what counts of the same time of the same organisation (DECISIONS D44).
+-- period: what the provider says of it, and what counts of the same time of the same organisation (DECISIONS D61).
 -- The total stands whole where the stretch starts, so what counts in it elsewhere is a difference of its own.
 {%- set stretch = 'provider, source_account, measure, step_start' %}
 {%- set cut_us = 'epoch_us(pieces.piece_end) - epoch_us(pieces.piece_start)' %}
