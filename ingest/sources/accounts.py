@@ -351,7 +351,7 @@ def _read(reference: ReferenceFile, record: Mapping[str, str]) -> dict[str, Any]
 def overlapping(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     """The subscriptions that begin while an earlier one of their account runs, with the reason.
 
-    Of two that begin at once the one with the greater id is refused. A refused one keeps nobody out.
+    Of two that begin at once the one with the greater id is refused. A refused one refuses nobody.
     """
     reasons: dict[int, str] = {}
     running: dict[str, Mapping[str, Any]] = {}
@@ -367,8 +367,9 @@ def overlapping(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         until = f"until {time_text(earlier['ended_at'])}" if earlier["ended_at"] else "without end"
         reasons[row["record_number"]] = (
             f"overlaps subscription {shown(earlier['subscription_id'])}"
-            f" (record {earlier['record_number']}) of account {shown(row['account_id'])}, which runs"
-            f" {until}; end that one by {time_text(row['started_at'])}, or start this one later"
+            f" (record {earlier['record_number']}) of account {shown(row['account_id'])},"
+            f" which runs {until}; end that one by {time_text(row['started_at'])},"
+            " or start this one later"
         )
     return reasons
 
