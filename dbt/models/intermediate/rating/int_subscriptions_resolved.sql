@@ -1,8 +1,8 @@
 {{ config(materialized='ephemeral') }}
--- Grain: one subscription that rates usage: the one stretch of its account's time in which it does.
--- Where subscriptions of an account overlap, the one that started first is in force until it ends, so
--- that no usage is ever rated twice. (Overlaps inside subscriptions.csv are quarantined before; these
--- are between the file and Stripe. DECISIONS D48.)
+-- Grain: one subscription that has begun: the one stretch of its account's time in which it rates usage,
+-- empty if it never does. Where subscriptions of an account overlap, the one that started first is in
+-- force until it ends, so that no usage is ever rated twice. (Overlaps inside subscriptions.csv are
+-- quarantined before; these are between the file and Stripe. DECISIONS D48.)
 with
 
 subscriptions as (
@@ -11,9 +11,9 @@ subscriptions as (
         account_id,
         plan_id,
         started_at,
+        coalesce(trial_ends_at, started_at) as trial_end,
         coalesce(ended_at, timestamptz '9999-01-01 00:00:00+00') as ended_at
     from {{ ref('stg_accounts__subscriptions') }}
-    {{ semi_join_touched_accounts() }}
     where started_at < coalesce(ended_at, timestamptz '9999-01-01 00:00:00+00')
         and started_at <= {{ as_of() }}
 ),
@@ -33,7 +33,8 @@ select
     account_id,
     subscription_id,
     plan_id,
-    greatest(started_at, coalesce(others_end, started_at)) as in_force_start,
-    ended_at as in_force_end
+    started_at,
+    least(greatest(started_at, coalesce(others_end, started_at)), ended_at) as in_force_start,
+    ended_at as in_force_end,
+    trial_end
 from earlier
-where greatest(started_at, coalesce(others_end, started_at)) < ended_at
