@@ -127,7 +127,7 @@ def reconciliation(settings: Settings, period: str | None) -> list[Row]:
         settings,
         period,
         """
-        select rows.* from marts.fct_reconciliation as compared
+        select compared.* from marts.fct_reconciliation as compared
         left join marts.dim_accounts as accounts using (account_id)
         where {period} order by period_start, account_id, meter_id
         """,
