@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from ingest.errors import MeterhouseError, UsageError
 from ingest.settings import Settings, current_time
 from ingest.sources.storage.samples import check_prefix
+from ingest.values import time_text
 
 _FOLDER = "storage/listings"
 _LOCK = ".lister.lock"
@@ -123,7 +124,7 @@ def _list(client: Any, settings: Settings, bucket: str, prefix: str) -> Listed:
         raise UsageError(f"{path} is there already: one listing an instant (is the clock set?)")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    head = {"sampled_at": _text(sampled_at), "bucket": bucket, "prefix": prefix}
+    head = {"sampled_at": time_text(sampled_at), "bucket": bucket, "prefix": prefix}
     try:
         with part.open("w", encoding="utf-8") as stream:
             counts = _write(stream, head, _pages(client, bucket, prefix))
@@ -161,7 +162,7 @@ def _write(stream: IO[str], head: dict[str, Any], pages: Iterator[Any]) -> tuple
             stream.write((",\n" if objects else "\n") + json.dumps(kept, ensure_ascii=False))
             objects += 1
             size += entry["Size"]
-    tail = {"fetched_at": _text(max(current_time(), _moment(head))), "complete": True}
+    tail = {"fetched_at": time_text(max(current_time(), _moment(head))), "complete": True}
     stream.write("\n], " + json.dumps(tail)[1:] + "\n")
     return objects, size, count
 
@@ -171,8 +172,4 @@ def _moment(head: dict[str, Any]) -> datetime:
 
 
 def _plain(value: object) -> object:
-    return _text(value) if isinstance(value, datetime) else value
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return time_text(value) if isinstance(value, datetime) else value

@@ -90,7 +90,7 @@ RECORD_TABLES: dict[str, str] = {
     "raw.subscriptions": """
         subscription_id VARCHAR NOT NULL, account_id VARCHAR NOT NULL, plan_id VARCHAR NOT NULL,
         started_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ, billing_anchor VARCHAR,
-        spending_cap DECIMAL(38,18), on_demand BOOLEAN""",
+        spending_cap DECIMAL(38,18), on_demand BOOLEAN, trial_ends_at TIMESTAMPTZ""",
     "raw.credits": """
         credit_id VARCHAR NOT NULL, account_id VARCHAR NOT NULL, amount DECIMAL(38,18) NOT NULL,
         currency VARCHAR NOT NULL, category VARCHAR NOT NULL, priority INTEGER NOT NULL,
@@ -190,6 +190,11 @@ OPS_TABLES: dict[str, str] = {
         record_number INTEGER, content VARCHAR NOT NULL""",
 }
 
+# What the tables of a home that an earlier version made do not have yet.
+_ADDED_COLUMNS = [
+    "alter table raw.subscriptions add column if not exists trial_ends_at TIMESTAMPTZ",
+]
+
 
 def create_statements() -> list[str]:
     """SQL that creates every missing schema and table, in order."""
@@ -198,4 +203,4 @@ def create_statements() -> list[str]:
     bodies |= {name: f"{_PRICEBOOK_HEAD}, {body}" for name, body in PRICEBOOK_TABLES.items()}
     bodies |= LEDGER_TABLES | OPS_TABLES
     statements += [f"create table if not exists {name} ({body})" for name, body in bodies.items()]
-    return statements
+    return statements + _ADDED_COLUMNS

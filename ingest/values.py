@@ -103,6 +103,11 @@ def read_time(value: object, utc_if_naive: bool = False) -> datetime:
         raise ValueError(f"is not a time: {shown(value)}") from error
 
 
+def time_text(moment: datetime) -> str:
+    """An instant in UTC, as it may be written in a file: `2026-08-01T00:00:00Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _zone(text: str | None) -> timezone:
     if text is None or text in {"Z", "z", "UTC"}:
         return UTC

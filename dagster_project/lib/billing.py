@@ -113,7 +113,8 @@ def discrepancies(settings: Settings, period: str | None) -> list[Row]:
         """
         select account_id, meter_id, period_start, period_end, leg, cause, quantity_delta,
                amount_delta_minor, evidence
-        from marts.fct_discrepancies
+        from marts.fct_discrepancies as compared
+        left join marts.dim_accounts as accounts using (account_id)
         where {period}
         order by period_start, leg, cause, account_id, meter_id, quantity_delta, evidence
         """,
@@ -126,7 +127,8 @@ def reconciliation(settings: Settings, period: str | None) -> list[Row]:
         settings,
         period,
         """
-        select * from marts.fct_reconciliation
+        select compared.* from marts.fct_reconciliation as compared
+        left join marts.dim_accounts as accounts using (account_id)
         where {period} order by period_start, account_id, meter_id
         """,
     )
@@ -170,9 +172,8 @@ def rows_of(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any] = 
 
 
 def _reconciliation(settings: Settings, period: str | None, query: str) -> list[Row]:
-    # A period is named by the month that it starts in, where the account is: a local midnight is
-    # at most 14 hours before the same date in UTC and at most 12 after it.
-    label = "strftime(period_start + interval 14 hours, '%Y-%m')"
+    # As statements are: by the month in which the period begins, on the account's own calendar.
+    label = "strftime(period_start at time zone coalesce(timezone, 'UTC'), '%Y-%m')"
     with published(settings) as con:
         if period is None:
             return rows_of(con, query.format(period="true"))

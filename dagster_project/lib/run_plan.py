@@ -181,7 +181,8 @@ def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -
         load_seq=_max_load_seq(con),
         loads=_loads_digest(con, None),
         usage_references=_loads_digest(con, _USAGE_REFERENCES),
-        rating_references=_loads_digest(con, _RATING_REFERENCES),
+        rating_references=_loads_digest(con, _RATING_REFERENCES)
+        + _stripe_subscriptions_digest(con, as_of),
         pricebook=_loads_digest(con, ("pricebook",)),
         ledger="".join(table_digest(con, name).digest for name in sorted(LEDGER_TABLES)),
         code=code,
@@ -329,6 +330,23 @@ def _loads_digest(con: duckdb.DuckDBPyConnection, sources: tuple[str, ...] | Non
             where is_current and list_contains(?, source)
         """
         row = con.execute(query, [list(sources)]).fetchone()
+    return (row[0] if row else None) or ""
+
+
+def _stripe_subscriptions_digest(con: duckdb.DuckDBPyConnection, as_of: datetime) -> str:
+    # Every known version of those that ever named a plan: the newest of them may have lost it.
+    row = con.execute(
+        """
+        select md5(string_agg(line, chr(10) order by line)) from (
+            select distinct concat_ws('|', object_id, fetched_at, raw) as line
+            from raw.stripe_objects
+            where object = 'subscriptions' and coalesce(known_at <= $as_of, true)
+                and object_id in (
+                    select object_id from raw.stripe_objects
+                    where object = 'subscriptions' and contains(raw, '"plan_id"')))
+        """,
+        {"as_of": as_of},
+    ).fetchone()
     return (row[0] if row else None) or ""
 
 

@@ -19,7 +19,6 @@ import duckdb
 import pyarrow as pa
 from pydantic import BeforeValidator, ValidationError, model_validator
 
-from ingest.errors import UsageError
 from ingest.quarantine import BadRecord, Unreadable
 from ingest.reading import NUMBER, RAW, csv_batches
 from ingest.records import TIMESTAMP, Loaded, insert_rows
@@ -37,6 +36,7 @@ from ingest.values import (
     read_text,
     read_time,
     shown,
+    time_text,
 )
 
 DEFAULT_PRIORITY = 50
@@ -173,11 +173,14 @@ class Subscription(Record):
     billing_anchor: Annotated[str | None, BeforeValidator(_billing_anchor)]
     spending_cap: Annotated[Decimal | None, optional_decimal(38, 18)]
     on_demand: Annotated[bool | None, BeforeValidator(_boolean)]
+    trial_ends_at: OptionalTime
 
     @model_validator(mode="after")
     def _runs_forward(self) -> Subscription:
         if self.ended_at and self.ended_at < self.started_at:
             raise ValueError("ended_at is before started_at")
+        if self.trial_ends_at and self.trial_ends_at < self.started_at:
+            raise ValueError("trial_ends_at is before started_at")
         return self
 
 
@@ -245,7 +248,8 @@ class ReferenceFile:
     """One reference file: its table, model, columns, identity and time of knowledge.
 
     `known_at` is a column with a time, or a date that means its first instant in UTC. Records that
-    agree in the columns `same` must agree in the columns `then_same` too.
+    agree in the columns `same` must agree in the columns `then_same` too. `refused` finds rows that
+    cannot stand beside the others: their record numbers, each with its reason.
     """
 
     file: str
@@ -256,7 +260,7 @@ class ReferenceFile:
     known_at: str | None
     same: tuple[str, ...] = ()
     then_same: tuple[str, ...] = ()
-    check: Callable[[str, Sequence[Mapping[str, Any]]], None] | None = None
+    refused: Callable[[Sequence[Mapping[str, Any]]], Mapping[int, str]] | None = None
 
 
 def load_reference(
@@ -264,9 +268,8 @@ def load_reference(
 ) -> Loaded:
     """Append the good records of a reference file, inside the caller's transaction.
 
-    A second record with the same identity is quarantined, and so is one that contradicts an
-    earlier one. Raises Unreadable for a file without the columns, and UsageError when records
-    contradict each other so that nothing can be billed.
+    A second record with the same identity is quarantined, and so is one that contradicts another
+    one. Raises Unreadable for a file without the columns.
     """
     loaded = Loaded()
     rows: list[dict[str, Any]] = []
@@ -291,8 +294,13 @@ def load_reference(
             rows.append(row | {"load_seq": load_seq, "record_number": number, "raw": raw})
             if reference.same:
                 agreed.setdefault(tuple(row[column] for column in reference.same), rows[-1])
-    if reference.check is not None:
-        reference.check(str(path), rows)
+    refused = reference.refused(rows) if reference.refused else {}
+    loaded.bad += [
+        BadRecord(row["record_number"], refused[row["record_number"]], row["raw"])
+        for row in rows
+        if row["record_number"] in refused
+    ]
+    rows = [row for row in rows if row["record_number"] not in refused]
     insert_rows(con, reference.table, reference.columns, rows)
     loaded.accepted = len(rows)
     loaded.bad.sort(key=lambda record: record.record_number or 0)
@@ -340,27 +348,30 @@ def _read(reference: ReferenceFile, record: Mapping[str, str]) -> dict[str, Any]
     return row | {"known_at": known_at}
 
 
-_FOREVER = datetime.max.replace(tzinfo=UTC)
+def overlapping(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """The subscriptions that begin while an earlier one of their account runs, with the reason.
 
-
-def refuse_overlaps(file: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise UsageError when two subscriptions of one account are in force at once."""
-    ordered = sorted(rows, key=lambda row: (row["account_id"], row["started_at"]))
-    running: Mapping[str, Any] | None = None
-    for row in ordered:
+    Of two that begin at once the one with the greater id is refused. A refused one refuses nobody.
+    """
+    reasons: dict[int, str] = {}
+    running: dict[str, Mapping[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["started_at"], row["subscription_id"])):
         if row["ended_at"] == row["started_at"]:
             continue
-        if (
-            running is not None
-            and running["account_id"] == row["account_id"]
-            and row["started_at"] < (running["ended_at"] or _FOREVER)
+        earlier = running.get(row["account_id"])
+        if earlier is None or (
+            earlier["ended_at"] is not None and earlier["ended_at"] <= row["started_at"]
         ):
-            first, second = sorted([running["record_number"], row["record_number"]])
-            raise UsageError(
-                f"{file}: records {first} and {second} are subscriptions of account"
-                f" {row['account_id']} that overlap; end one before the other starts"
-            )
-        running = row
+            running[row["account_id"]] = row
+            continue
+        until = f"until {time_text(earlier['ended_at'])}" if earlier["ended_at"] else "without end"
+        reasons[row["record_number"]] = (
+            f"overlaps subscription {shown(earlier['subscription_id'])}"
+            f" (record {earlier['record_number']}) of account {shown(row['account_id'])},"
+            f" which runs {until}; end that one by {time_text(row['started_at'])},"
+            " or start this one later"
+        )
+    return reasons
 
 
 REFERENCE_FILES: dict[str, ReferenceFile] = {
@@ -400,10 +411,11 @@ REFERENCE_FILES: dict[str, ReferenceFile] = {
             "billing_anchor": pa.string(),
             "spending_cap": pa.decimal128(38, 18),
             "on_demand": pa.bool_(),
+            "trial_ends_at": TIMESTAMP,
         },
         identity=("subscription_id",),
         known_at="started_at",
-        check=refuse_overlaps,
+        refused=overlapping,
     ),
     "credits": ReferenceFile(
         file="credits.csv",

@@ -198,10 +198,10 @@ def test_a_failing_check_stops_the_run_and_keeps_the_marts(here: Path, command: 
 def test_a_failing_test_of_the_models_refuses_approval_and_names_the_row(
     here: Path, command: Command
 ) -> None:
-    """A subscription of an account that does not exist, then corrected; and a bad record."""
-    subscriptions = here / "landing" / "subscriptions.csv"
-    good = subscriptions.read_text()
-    subscriptions.write_text(good + "sub_bad,nobody,pro,2026-08-01T00:00:00Z,,,,true\n")
+    """A credit of an account that does not exist, then corrected; and a bad record."""
+    credits = here / "landing" / "credits.csv"
+    good = credits.read_text()
+    credits.write_text(good + "credit_bad,nobody,5,usd,paid,,,,\n")
     (here / "landing" / "quantities" / "bad.csv").write_text(
         "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
         "q9,acct_two,api_requests,many,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
@@ -211,21 +211,21 @@ def test_a_failing_test_of_the_models_refuses_approval_and_names_the_row(
     refused = command("approve", "--period", "2026-08", "--by", "Ann")
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "cannot approve: check relationships_stg_accounts__subscriptions" in refused.stderr
-    assert "in stg_accounts__subscriptions failed: 1 failing rows; first: " in refused.stderr
-    assert '"subscription_id": "sub_bad"' in refused.stderr
+    assert "cannot approve: check relationships_stg_accounts__credits" in refused.stderr
+    assert "in stg_accounts__credits failed: 1 failing rows; first: " in refused.stderr
+    assert '"credit_id": "credit_bad"' in refused.stderr
     page = (here / "home" / "reports" / "quality.html").read_text()
     assert "Expected: every account_id is in stg_accounts__accounts" in page
-    assert "sub_bad" in page
+    assert "credit_bad" in page
 
     status = command("status").stdout
     assert "Waiting in quarantine: 1 records\n  quantities: 1\n" in status
     reason = "quantity must be a decimal number, not 'many'"
     assert f"    1 x {reason}; first: quantities/bad.csv record 1\n" in status
     assert "Failing checks: 1, of which 1 block; nothing is published, approved or" in status
-    assert "  blocking: check relationships_stg_accounts__subscriptions" in status
+    assert "  blocking: check relationships_stg_accounts__credits" in status
 
-    subscriptions.write_text(good)
+    credits.write_text(good)
     (here / "landing" / "quantities" / "bad.csv").unlink()
     settled = command("run")
     assert settled.returncode == 0, settled.stderr

@@ -94,8 +94,9 @@ def prepare(world: World) -> None:
 
 
 # Instants at which rating changes, in order: July ends in India, in UTC and in California, where
-# eve's own month begins a day later; a subscription of bob begins, a price of the past is
-# published, an account begins, ann's first credit and August end.
+# eve's own month begins a day later; a subscription of bob begins and one of Stripe becomes known,
+# a price of the past is published and bob's trial ends, an account begins, ann's first credit and
+# old's year end, and August ends.
 RATED_INSTANTS = tuple(
     utc(text)
     for text in (
@@ -130,7 +131,8 @@ def prepare_rating(world: World) -> None:
             "rules",
             version(START, charges, **rules),
             version("2026-07-31T10:00:00Z", dearer, published_at="2026-08-05T05:00:00Z", **rules),
-        )
+        ),
+        plan("annual", version("2025-01-01T00:00:00Z", charges, interval="year", **rules)),
     ]
     prepare(world)
     world.account("heir", plan_id=None)
@@ -138,7 +140,20 @@ def prepare_rating(world: World) -> None:
     world.subscriptions = [each for each in world.subscriptions if each["account_id"] == "new"]
     world.subscribe("ann", "rules", "2026-07-01T00:00:00Z")
     world.subscribe("bob", "payg", START, "2026-08-03T03:30:00Z")
-    world.subscribe("bob", "rules", "2026-08-03T03:30:00Z")
+    world.subscribe("bob", "rules", "2026-08-03T03:30:00Z", trial_end="2026-08-05T05:00:00Z")
+    world.account("old", plan_id="annual", started_at="2025-08-15T00:00:00Z", anchor="2025-08-15")
+    world.account("striped", plan_id=None)
+    # Of Stripe, and known from the time on at which it was fetched.
+    subscription = {
+        "id": "sub_striped",
+        "customer": "cus_striped",
+        "status": "active",
+        "start_date": int(utc("2026-07-15T00:00:00").timestamp()),
+        "billing_cycle_anchor": int(utc("2026-07-15T00:00:00").timestamp()),
+        "metadata": {"plan_id": "rules"},
+        "fetched_at": "2026-08-03T03:30:00Z",
+    }
+    world.write("stripe/subscriptions/one.ndjson", [subscription])
     world.subscribe("eve", "payg", "2026-07-30T05:05:00Z", anchor="2026-08-02T07:00:00Z")
     for number, (account, amount, effective, expires) in enumerate(
         [

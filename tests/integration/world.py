@@ -403,7 +403,13 @@ class World:
         )
 
     def subscribe(
-        self, account: str, plan_id: str, start: str, end: str = "", anchor: str = ""
+        self,
+        account: str,
+        plan_id: str,
+        start: str,
+        end: str = "",
+        anchor: str = "",
+        trial_end: str = "",
     ) -> None:
         """Add a line of `subscriptions.csv`, with the id `sub-<account>-<n>`."""
         number = sum(each["account_id"] == account for each in self.subscriptions) + 1
@@ -417,6 +423,7 @@ class World:
                 "billing_anchor": anchor,
                 "spending_cap": "",
                 "on_demand": "",
+                "trial_ends_at": trial_end,
             }
         )
 

@@ -17,7 +17,7 @@ covered as (
     select account_id, min(segment_start) as first_at, max(segment_end) as last_at,
         sum(epoch_us(segment_end) - epoch_us(segment_start)) = epoch_us(max(segment_end)) - epoch_us(min(segment_start))
             as is_gapless
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
     group by account_id
 ),
 

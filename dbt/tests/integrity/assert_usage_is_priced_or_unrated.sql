@@ -50,6 +50,7 @@ left join {{ ref('fct_unrated_usage') }} as unrated
     and measured.plan_version = unrated.plan_version
     and measured.meter_id = unrated.meter_id
     and measured.dimensions is not distinct from unrated.dimensions
+    and unrated.reason <> 'trial'
 where
     cast(measured.quantity as decimal(38, 12)) <> 0
     and (priced.statement_id is null) = (unrated.subscription_id is null)

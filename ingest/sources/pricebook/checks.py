@@ -51,7 +51,6 @@ NOT_RATED_YET: dict[str, frozenset[str] | None] = {
         }
     ),
     "transform": None,
-    "interval": frozenset({"year"}),
     "threshold_amount": None,
 }
 
@@ -358,7 +357,6 @@ def _check_version(
                 (*location, "alerts_percent", index),
                 f"alerts must ascend: {alerts[index]} after {alerts[index - 1]}",
             )
-    _check_rated(document, (*location, "interval"), "interval", version.interval, "plan")
     if version.threshold_amount is not None:
         _check_rated(document, (*location, "threshold_amount"), "threshold_amount", None, "plan")
     for index, other in earlier.items():

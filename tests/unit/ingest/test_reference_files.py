@@ -8,8 +8,6 @@ from decimal import Decimal
 import pytest
 from ingest_zone import Zone
 
-from ingest.errors import UsageError
-
 pytestmark = pytest.mark.unit
 
 ACCOUNTS = "account_id,name,stripe_customer_id,currency,timezone,email\n"
@@ -104,8 +102,16 @@ def test_subscriptions(zone: Zone) -> None:
     ]
 
 
-@pytest.mark.parametrize("first_end", ["", "2026-08-01T00:00:00.000001Z"])
-def test_overlapping_subscriptions_stop_everything(zone: Zone, first_end: str) -> None:
+@pytest.mark.parametrize(
+    ("first_end", "runs"),
+    [
+        ("", "runs without end"),
+        ("2026-08-01T00:00:00.000001Z", "runs until 2026-08-01T00:00:00.000001Z"),
+    ],
+)
+def test_of_overlapping_subscriptions_the_later_is_quarantined(
+    zone: Zone, first_end: str, runs: str
+) -> None:
     zone.write(
         "subscriptions.csv",
         SUBSCRIPTIONS
@@ -113,22 +119,67 @@ def test_overlapping_subscriptions_stop_everything(zone: Zone, first_end: str) -
         + "s2,a,team,2026-08-01T00:00:00Z,,,,\n"
         + f"s1,a,pro,2026-01-01T00:00:00Z,{first_end},,,\n",
     )
-    with pytest.raises(UsageError, match=r"subscriptions\.csv: records 2 and 3 .* account a "):
-        zone.load()
-    assert zone.rows("from ops.loads") == []
-    assert zone.rows("from raw.subscriptions") == []
+    zone.load()
+    assert zone.rows("select subscription_id from raw.subscriptions order by 1") == [
+        {"subscription_id": "s0"},
+        {"subscription_id": "s1"},
+    ]
+    assert zone.reasons() == [
+        f"overlaps subscription 's1' (record 3) of account 'a', which {runs}; "
+        "end that one by 2026-08-01T00:00:00Z, or start this one later"
+    ]
+    assert zone.rows("select record_number, raw from ops.quarantine") == [
+        {"record_number": 2, "raw": "s2,a,team,2026-08-01T00:00:00Z,,,,"}
+    ]
 
 
-def test_a_long_subscription_overlaps_one_that_is_not_its_neighbour(zone: Zone) -> None:
+def test_subscriptions_that_touch_or_last_for_nothing_overlap_nobody(zone: Zone) -> None:
+    zone.write(
+        "subscriptions.csv",
+        SUBSCRIPTIONS
+        + "s1,a,pro,2026-01-01T00:00:00Z,2026-08-01T00:00:00Z,,,\n"
+        + "s2,a,pro,2026-02-01T00:00:00Z,2026-02-01T00:00:00Z,,,\n"
+        + "s3,a,pro,2026-08-01T00:00:00Z,,,,\n",
+    )
+    zone.load()
+    assert zone.reasons() == []
+
+
+def test_a_quarantined_subscription_keeps_nobody_out(zone: Zone) -> None:
+    """s1 runs to December; s2 starts in it and would run on for ever; s3 starts as s1 ends."""
     zone.write(
         "subscriptions.csv",
         SUBSCRIPTIONS
         + "s1,a,pro,2026-01-01T00:00:00Z,2026-12-01T00:00:00Z,,,\n"
-        + "s2,a,pro,2026-02-01T00:00:00Z,2026-02-01T00:00:00Z,,,\n"
-        + "s3,a,pro,2026-03-01T00:00:00Z,2026-04-01T00:00:00Z,,,\n",
+        + "s2,a,pro,2026-03-01T00:00:00Z,,,,\n"
+        + "s3,a,pro,2026-12-01T00:00:00Z,,,,\n"
+        + "s5,b,pro,2026-01-01T00:00:00Z,,,,\n"
+        + "s4,b,pro,2026-01-01T00:00:00Z,,,,\n",
     )
-    with pytest.raises(UsageError, match="records 1 and 3"):
-        zone.load()
+    zone.load()
+    kept = zone.rows("select subscription_id from raw.subscriptions order by 1")
+    assert [row["subscription_id"] for row in kept] == ["s1", "s3", "s4"]
+    assert [reason.split(" of ")[0] for reason in zone.reasons()] == [
+        "overlaps subscription 's1' (record 1)",
+        "overlaps subscription 's4' (record 5)",
+    ]
+
+
+def test_a_trial_ends_after_it_begins(zone: Zone) -> None:
+    zone.write(
+        "subscriptions.csv",
+        SUBSCRIPTIONS.replace("\n", ",trial_ends_at\n")
+        + "s1,a,pro,2026-01-01T00:00:00Z,,,,,2026-01-15T00:00:00Z\n"
+        + "s2,b,pro,2026-01-01T00:00:00Z,,,,,\n"
+        + "s3,c,pro,2026-01-01T00:00:00Z,,,,,2025-12-31T00:00:00Z\n",
+    )
+    zone.load()
+    found = zone.rows("select subscription_id, trial_ends_at from raw.subscriptions order by 1")
+    assert [tuple(row.values()) for row in found] == [
+        ("s1", datetime(2026, 1, 15, tzinfo=UTC)),
+        ("s2", None),
+    ]
+    assert zone.reasons() == ["trial_ends_at is before started_at"]
 
 
 def test_credits(zone: Zone) -> None:

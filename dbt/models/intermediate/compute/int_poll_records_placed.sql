@@ -39,7 +39,7 @@ counted as (
         and steps.step_start >= assignments.valid_from
         and steps.step_start < assignments.valid_to
     left join measures on steps.measure = measures.measure
-    left join {{ ref('int_billing_segments') }} as segments
+    left join {{ ref('int_account_segments') }} as segments
         on assignments.account_id = segments.account_id
         and steps.step_start >= segments.segment_start
         and steps.step_start < segments.segment_end

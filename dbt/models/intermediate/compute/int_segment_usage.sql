@@ -18,7 +18,7 @@ segments as materialized (
         -- The whole hours inside: from the first full hour on, up to the last full one.
         date_trunc('hour', segment_start + interval 1 hour - interval 1 microsecond) as whole_start,
         date_trunc('hour', segment_end) as whole_end
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
     {% if is_incremental() -%}
     semi join {{ ref('int_touched_accounts') }} using (account_id)
     {%- endif %}

@@ -5,7 +5,7 @@ with
 
 subscribed as (
     select account_id, min(segment_start) as first_at, max(segment_end) as last_at
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
     group by account_id
 ),
 

@@ -15,7 +15,7 @@ subscribed as (
         account_id,
         segment_start,
         segment_end
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
 ),
 
 metered_types as (

@@ -10,6 +10,17 @@
 -- depends_on: {{ ref('int_touched_accounts') }}
 with
 
+-- What a trial used is a quantity of its own, beside the statement's.
+account_segments as (
+    select
+        * exclude (statement_id),
+        case when is_trial then statement_id || ' trial' else statement_id end as statement_id
+    from {{ ref('int_account_segments') }}
+    {% if is_incremental() -%}
+    semi join {{ ref('int_touched_accounts') }} using (account_id)
+    {%- endif %}
+),
+
 segments as (
     select
         segment_id,
@@ -23,10 +34,7 @@ segments as (
         cast(sum(epoch_us(segment_end) - epoch_us(segment_start)) over so_far as bigint) as us_so_far,
         cast(sum(epoch_us(segment_end) - epoch_us(segment_start)) over (partition by statement_id) as bigint)
             as statement_us
-    from {{ ref('int_billing_segments') }}
-    {% if is_incremental() -%}
-    semi join {{ ref('int_touched_accounts') }} using (account_id)
-    {%- endif %}
+    from account_segments
     window so_far as (partition by statement_id order by segment_start)
 ),
 

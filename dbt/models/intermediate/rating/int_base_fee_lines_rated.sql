@@ -20,7 +20,7 @@ fees as (
     where base_amount <> 0
 ),
 
-time_in_force as (
+segments as (
     select
         statement_id,
         account_id,
@@ -29,21 +29,34 @@ time_in_force as (
         plan_version,
         period_start,
         period_end,
-        cast(sum(epoch_us(segment_end) - epoch_us(segment_start)) as bigint) as microseconds
+        epoch_us(segment_start) - epoch_us(period_start) as us_before,
+        epoch_us(segment_end) - epoch_us(period_start) as us_until,
+        epoch_us(period_end) - epoch_us(period_start) as period_us
     from {{ ref('int_billing_segments') }}
     {{ semi_join_touched_accounts() }}
     semi join fees using (plan_id, plan_version)
-    group by all
 ),
 
+-- A part is what is owed up to its end less what is owed up to its start, so that the parts of a fee add
+-- up to it to the last digit, however a period is cut and whichever subscriptions share it.
 prorated as (
     select
-        *,
-        {{ prorate_exactly(
-            'full_amount', 'microseconds', '(epoch_us(period_end) - epoch_us(period_start))'
-        ) }} as amount
-    from time_in_force
+        segments.statement_id,
+        segments.account_id,
+        segments.subscription_id,
+        segments.plan_id,
+        segments.plan_version,
+        segments.period_start,
+        segments.period_end,
+        fees.currency,
+        fees.minor_factor,
+        cast(sum(
+            {{ prorate_exactly('fees.full_amount', 'segments.us_until', 'segments.period_us') }}
+            - {{ prorate_exactly('fees.full_amount', 'segments.us_before', 'segments.period_us') }}
+        ) as decimal(38, 18)) as amount
+    from segments
     inner join fees using (plan_id, plan_version)
+    group by all
 )
 
 select

@@ -1,6 +1,7 @@
 {{ config(materialized='ephemeral') }}
--- Grain: one subscription that lasts longer than nothing: the wall-clock time of its account's zone
--- from which its billing periods are counted, and how many months one has.
+-- Grain: one subscription that lasts longer than nothing, of an account and a plan that are known (others:
+-- int_subscription_issues): the wall-clock time of its account's zone from which its billing periods are
+-- counted, and how many months one has (DECISIONS D47).
 with
 
 first_versions as (
@@ -29,5 +30,5 @@ select
     ) as anchor_local
 from {{ ref('stg_accounts__subscriptions') }} as subscriptions
 inner join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
-left join first_versions using (plan_id)
+inner join first_versions using (plan_id)
 where subscriptions.ended_at is null or subscriptions.ended_at > subscriptions.started_at

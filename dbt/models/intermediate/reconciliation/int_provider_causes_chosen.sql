@@ -7,7 +7,7 @@ with
 
 periods as (
     select distinct account_id, period_start, period_end
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
 ),
 
 lost as (

@@ -11,7 +11,7 @@ segments as (
         segment_end,
         date_trunc('hour', segment_start + interval 1 hour - interval 1 microsecond) as whole_start,
         date_trunc('hour', segment_end) as whole_end
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
 ),
 
 meters as (

@@ -1,6 +1,6 @@
--- Grain: subscription, period, plan version, meter and dimensions. Usage that nothing priced,
--- although the plan charges for its meter: money that is not being asked for until the price book
--- names it.
+-- Grain: subscription, period, plan version, meter, dimensions and reason. Usage that nothing priced,
+-- although the plan charges for its meter: money that is not being asked for, in a trial or until the
+-- price book names it.
 select
     account_id,
     subscription_id,
@@ -9,7 +9,7 @@ select
     meter_id,
     dimensions,
     quantity,
-    'no charge of the plan matches these dimensions' as reason,
+    reason,
     plan_id,
     plan_version
 from {{ ref('int_unrated_usage') }}

@@ -53,7 +53,7 @@ aside as (
 
 subscribed as (
     select account_id, segment_start, segment_end
-    from {{ ref('int_billing_segments') }}
+    from {{ ref('int_account_segments') }}
 ),
 
 quantity_rows as (

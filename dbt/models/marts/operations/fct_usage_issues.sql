@@ -1,5 +1,5 @@
--- Grain: one run of a sandbox, window of a provider's totals, stored level or event, and one thing
--- about it that a person should know.
+-- Grain: one run of a sandbox, window of a provider's totals, stored level, event or subscription, and one
+-- thing about it that a person should know.
 with
 
 run_issues as (
@@ -87,3 +87,18 @@ select
     occurred_at as started_at,
     occurred_at as ended_at
 from {{ ref('int_event_issues') }}
+
+union all
+
+-- Of an account that nobody knows the name stands in source_account only.
+select
+    issues.issue,
+    accounts.account_id,
+    'subscriptions' as provider,
+    issues.account_id as source_account,
+    issues.plan_id as sandbox_id,
+    issues.subscription_id as execution_id,
+    issues.started_at,
+    issues.ended_at
+from {{ ref('int_subscription_issues') }} as issues
+left join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
