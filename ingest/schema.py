@@ -129,8 +129,17 @@ PRICEBOOK_TABLES: dict[str, str] = {
     "raw.pricebook_tiers": """
         plan_id VARCHAR NOT NULL, plan_version VARCHAR NOT NULL, charge_key VARCHAR NOT NULL,
         tier_index INTEGER NOT NULL, from_quantity DECIMAL(38,12), up_to DECIMAL(38,12),
-        unit_amount DECIMAL(38,18), flat_amount DECIMAL(38,18)""",
+        unit_amount DECIMAL(38,18), flat_amount DECIMAL(38,18), package_size DECIMAL(38,12),
+        package_amount DECIMAL(38,18), package_rounding VARCHAR""",
 }
+
+# Columns that tables of an older warehouse do not have yet.
+_ADDED_COLUMNS = (
+    ("raw.subscriptions", "trial_ends_at TIMESTAMPTZ"),
+    ("raw.pricebook_tiers", "package_size DECIMAL(38,12)"),
+    ("raw.pricebook_tiers", "package_amount DECIMAL(38,18)"),
+    ("raw.pricebook_tiers", "package_rounding VARCHAR"),
+)
 
 # Copies of the ledger, replaced at each run. The ledger keeps exact decimals and times as text,
 # and so do the copies: staging casts them, once.
@@ -190,17 +199,15 @@ OPS_TABLES: dict[str, str] = {
         record_number INTEGER, content VARCHAR NOT NULL""",
 }
 
-# What the tables of a home that an earlier version made do not have yet.
-_ADDED_COLUMNS = [
-    "alter table raw.subscriptions add column if not exists trial_ends_at TIMESTAMPTZ",
-]
-
 
 def create_statements() -> list[str]:
-    """SQL that creates every missing schema and table, in order."""
+    """SQL that creates every missing schema, table and column, in order."""
     statements = [f"create schema if not exists {schema}" for schema in SCHEMAS]
     bodies = {name: f"{_HEAD}, {body}, {_TAIL}" for name, body in RECORD_TABLES.items()}
     bodies |= {name: f"{_PRICEBOOK_HEAD}, {body}" for name, body in PRICEBOOK_TABLES.items()}
     bodies |= LEDGER_TABLES | OPS_TABLES
     statements += [f"create table if not exists {name} ({body})" for name, body in bodies.items()]
-    return statements + _ADDED_COLUMNS
+    statements += [
+        f"alter table {table} add column if not exists {column}" for table, column in _ADDED_COLUMNS
+    ]
+    return statements
