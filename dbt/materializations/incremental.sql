@@ -18,7 +18,7 @@
     {%- if existing_relation is not none and not existing_relation.is_table -%}
         {{ drop_relation_if_exists(existing_relation) }}
     {%- endif -%}
-    {% call statement('main', auto_begin=(pre_hooks or post_hooks)) -%}
+    {% call statement('main', auto_begin=is_incremental()) -%}
         {%- if is_incremental() -%}
             insert into {{ target_relation }} by name
             select * replace ({{ columns_of_table(target_relation) }})
