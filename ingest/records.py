@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -366,13 +367,27 @@ def _insert_canonical(into: _Into, schema: pa.Schema) -> int:
     else:
         typed = into.source.json_sql(into.con, into.origin)
     columns = ", ".join(["known_at", *into.source.columns, "raw"])
-    (inserted,) = into.con.execute(
-        f"insert into {into.source.table} (load_seq, record_number, {columns})"
-        f" select cast(record_number >> 32 as integer),"
-        f" cast(record_number & {_LOWER_HALF} as integer), {columns}"
-        f" from ({typed}) where ok"
-    ).fetchall()
+    with _filters_in_place(into.con):
+        (inserted,) = into.con.execute(
+            f"insert into {into.source.table} (load_seq, record_number, {columns})"
+            f" select cast(record_number >> 32 as integer),"
+            f" cast(record_number & {_LOWER_HALF} as integer), {columns}"
+            f" from ({typed}) where ok"
+        ).fetchall()
     return int(inserted[0])
+
+
+@contextmanager
+def _filters_in_place(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Inside of the block a filter stays where the query has it.
+
+    Moved below the projections that make `ok`, it would repeat their work: each value would be
+    read twice, once to be checked and once to be kept.
+    """
+    con.execute("set disabled_optimizers = 'filter_pushdown'")
+    yield
+    # Not after an error: then nothing is executed before the rollback, and nothing depends on it.
+    con.execute("reset disabled_optimizers")
 
 
 def _files_with_odd(into: _Into, reading: _Reading) -> list[NewFile]:

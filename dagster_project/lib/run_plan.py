@@ -21,6 +21,9 @@ _USAGE_REFERENCES = ("accounts", "account_links")
 # Content that decides what usage costs: when it changes, everything is rated again.
 _RATING_REFERENCES = ("pricebook", "subscriptions", "credits")
 
+# Of the tables in `ops`, those that are sources of the models (beside all in `raw`).
+_READ_BY_MODELS = ("loads", "quarantine", "run_context")
+
 FULL_REFRESH = "a full refresh was asked for"
 _KEPT_PLANS = 50
 
@@ -51,6 +54,8 @@ _TABLES = (
 class Inputs:
     """Everything the marts depend on. The digests are hexadecimal texts.
 
+    code, columns: the models, and the tables they read. While both are the same, an incremental
+    build may leave alone the views that it would make again in the same words.
     compared: the Stripe exports, and how much of them and of the ledger is known at `as_of`.
     """
 
@@ -63,6 +68,7 @@ class Inputs:
     ledger: str
     code: str
     compared: str
+    columns: str
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"as_of": self.as_of.isoformat()}, sort_keys=True)
@@ -149,6 +155,8 @@ def _usage_reason(
         return "no earlier build"
     if inputs.code != previous.code:
         return "the models changed"
+    if inputs.columns != previous.columns:
+        return "the tables that the models read changed"
     if inputs.usage_references != previous.usage_references:
         return "accounts or account links changed"
     if inputs.as_of < previous.as_of:
@@ -187,6 +195,7 @@ def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -
         ledger="".join(table_digest(con, name).digest for name in sorted(LEDGER_TABLES)),
         code=code,
         compared=_compared_digest(con, as_of),
+        columns=_columns_digest(con),
     )
 
 
@@ -367,6 +376,22 @@ def _compared_digest(con: duckdb.DuckDBPyConnection, as_of: datetime) -> str:
             (select count(*) from raw.pricebook_versions where published_at <= $as_of))
         """,
         {"as_of": as_of},
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _columns_digest(con: duckdb.DuckDBPyConnection) -> str:
+    row = con.execute(
+        """
+        select md5(string_agg(
+            concat_ws('|', schema_name, table_name, column_name, data_type), chr(10)
+            order by schema_name, table_name, column_index))
+        from duckdb_columns()
+        where database_name = current_database()
+            and (schema_name = 'raw'
+                 or (schema_name = 'ops' and list_contains(?, table_name)))
+        """,
+        [list(_READ_BY_MODELS)],
     ).fetchone()
     return str(row[0]) if row else ""
 

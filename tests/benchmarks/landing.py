@@ -83,8 +83,11 @@ def _quoted(number: str | None) -> str:
     return f'"{number}"' if number else "null"
 
 
-def write_reference_files(landing: Path) -> None:
-    """Write accounts.csv, account_links.csv, subscriptions.csv and pricebook/ of the benchmark."""
+def write_reference_files(landing: Path, accounts_told: int = ACCOUNTS) -> None:
+    """Write accounts.csv, account_links.csv, subscriptions.csv and pricebook/ of the benchmark.
+
+    accounts_told: how many accounts, each with its link and its subscription.
+    """
     (landing / "pricebook").mkdir(parents=True, exist_ok=True)
     (landing / "pricebook" / "plans.yaml").write_text(_price_book())
     accounts = ["account_id,name,stripe_customer_id,currency,timezone,email"]
@@ -92,7 +95,7 @@ def write_reference_files(landing: Path) -> None:
     subscriptions = [
         "subscription_id,account_id,plan_id,started_at,ended_at,billing_anchor,spending_cap,on_demand"
     ]
-    for number in range(1, ACCOUNTS + 1):
+    for number in range(1, accounts_told + 1):
         accounts.append(f"acct-{number},Org {number},cus_{number},usd,UTC,")
         links.append(f"e2b,metadata:customer,org-{number},acct-{number},,")
         subscriptions.append(f"sub-{number},acct-{number},pro,{PLAN_START},,,,true")

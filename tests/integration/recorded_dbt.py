@@ -46,6 +46,10 @@ class RecordedDbt:
     def __init__(self) -> None:
         self._scripts: dict[str, _Script] = {}
 
+    def statements(self, kind: str) -> list[str]:
+        """The statements of one kind of build that was recorded: fresh, full or incremental."""
+        return [statement.sql for statement in self._scripts[kind].statements]
+
     def run(
         self,
         layout: HomeLayout,
@@ -82,6 +86,7 @@ class RecordedDbt:
                 statements.append(_Statement(event.data.node_info.unique_id, event.data.sql))
             listen(listener, event)
 
+        _forget_digests_of_views(warehouse)
         arguments = dbt_build.build_dbt_args
         left_out = [word for name in LEFT_OUT for word in ("--exclude", name)]
         dbt_build._Listener.__call__ = overhear
@@ -93,6 +98,16 @@ class RecordedDbt:
             dbt_build.build_dbt_args = arguments
         kept = tuple(each for each in statements if is_change(each.sql) or is_question(each.sql))
         return outcome, _Script(kept, outcome.nodes, as_of)
+
+
+def _forget_digests_of_views(warehouse: Path) -> None:
+    """Have dbt say every view: one that it may leave alone here is another one elsewhere."""
+    with duckdb.connect(str(warehouse)) as con:
+        views = con.execute(
+            "select schema_name, view_name from duckdb_views() where not internal"
+        ).fetchall()
+        for schema, name in views:
+            con.execute(f'comment on view "{schema}"."{name}" is null')
 
 
 def _play(script: _Script, warehouse: Path, as_of: str) -> DbtOutcome:

@@ -488,6 +488,17 @@ def test_the_vectorised_path_takes_what_is_canonical(tmp_path: Path) -> None:
             assert loaded.accepted == len(examples_of_source)
 
 
+def test_a_load_leaves_the_optimizer_of_its_connection_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(PAUSED))
+    monkeypatch.setattr(records, "FEW", 0)
+    with warehouse() as con:
+        assert records.load_records(con, e2b.EVENTS, path, "json", 1, None).accepted == 1
+        assert con.sql("select current_setting('disabled_optimizers')").fetchall() == [("",)]
+
+
 def test_what_e2b_writes_is_known_by_its_spelling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ SEEN = Inputs(
     ledger="g",
     code="c",
     compared="s",
+    columns="k",
 )
 
 
@@ -77,6 +78,7 @@ def test_a_later_clock_alone_rebuilds_nothing() -> None:
     ("changes", "usage", "rating", "pricebook"),
     [
         ({"code": "c2"}, True, True, False),
+        ({"columns": "k2"}, True, True, False),
         ({"usage_references": "u2"}, True, True, False),
         ({"as_of": AS_OF - timedelta(seconds=1)}, True, True, False),
         ({"rating_references": "r2"}, False, True, False),
@@ -225,4 +227,28 @@ def test_inputs_follow_content_not_names(con: duckdb.DuckDBPyConnection, tmp_pat
     changed = run_plan.read_inputs(con, as_of=AS_OF, code="c")
     assert changed.usage_references != first.usage_references
     assert changed.load_seq == 2
+    con.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ("alter table raw.e2b_events add column moon VARCHAR", True),
+        ("alter table raw.e2b_events alter column vcpu type DOUBLE", True),
+        ("alter table ops.loads add column moon VARCHAR", True),
+        # Nothing that a model reads: what checks remember is made on the first build.
+        ("create table ops.moons (moon VARCHAR)", False),
+        ("create schema marts; create table marts.moons (moon VARCHAR)", False),
+    ],
+)
+def test_inputs_follow_the_columns_that_the_models_read(
+    con: duckdb.DuckDBPyConnection, change: str, differs: bool
+) -> None:
+    """Else an incremental build would leave views alone that mean something else now."""
+    first = run_plan.read_inputs(con, as_of=AS_OF, code="c")
+    assert first.columns == run_plan.read_inputs(con, as_of=AS_OF, code="c").columns
+    con.execute(change)
+    second = run_plan.read_inputs(con, as_of=AS_OF, code="c")
+    assert (second.columns != first.columns) == differs
+    assert _decide(second, first).rebuild_usage == differs
     con.close()

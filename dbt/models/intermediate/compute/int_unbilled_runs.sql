@@ -9,7 +9,8 @@ subscribed as (
     group by account_id
 ),
 
-intervals as (
+-- Read twice, the first time for two columns of its own: cheaper than keeping all of it.
+intervals as not materialized (
     select
         intervals.record_source,
         intervals.provider,
@@ -27,13 +28,11 @@ intervals as (
         and intervals.ended_at > subscribed.first_at
 ),
 
--- Most runs bill. So the intervals that do not are found first, then those whose run has one that does.
-unbilled as (
-    select * from intervals where not bills
-),
-
-billed as (
-    select * from intervals where bills
+-- Most runs bill. So the sandboxes with an interval that does not are found first, then their runs.
+looked_into as (
+    select distinct sandbox_id
+    from intervals
+    where not bills
 )
 
 select
@@ -48,6 +47,7 @@ select
         when bool_and(account_id = 'unattributed' or us = 0) then 'unattributed'
         else 'not_billable'
     end as disposition
-from unbilled
-anti join billed using (record_source, provider, source_account, sandbox_id, execution_id)
-group by all
+from intervals
+semi join looked_into using (sandbox_id)
+group by record_source, provider, source_account, sandbox_id, execution_id
+having not bool_or(bills)

@@ -184,32 +184,55 @@ list_amounts as (
         and allowed.stripe_event_name = first_tiers.stripe_event_name
 ),
 
-reached as (
+lines as (
     select
+        lines.charge_id,
         statements.account_id,
         statements.period_start,
         statements.period_end,
         lines.plan_id,
         lines.plan_version,
-        lines.charge_key,
-        max(tiers.tier_index) as tier_index
+        lines.charge_key
     from {{ ref('fct_charges') }} as lines
-    inner join {{ ref('fct_charge_tiers') }} as tiers on lines.charge_id = tiers.charge_id
     inner join {{ ref('fct_statements') }} as statements
         on lines.statement_id = statements.statement_id
     where lines.charge_class = 'usage' and {{ is_reconciled_again('lines.account_id') }}
-    group by all
 ),
 
--- Periods with a charge whose usage ended elsewhere than in its first tier; all others have the
--- price of the first tier.
+-- Periods with usage outside of first tiers; all others have the price of the first tier. They are
+-- few, so only in them is asked which tier the usage of each charge reached.
 beyond_first_tiers as (
     select distinct
-        account_id,
-        period_start,
-        period_end
-    from reached
-    where tier_index <> 1
+        lines.account_id,
+        lines.period_start,
+        lines.period_end
+    from lines
+    inner join {{ ref('fct_charge_tiers') }} as tiers on lines.charge_id = tiers.charge_id
+    where tiers.tier_index <> 1
+),
+
+-- Kept apart, before each period becomes as many rows as it has event names.
+periods_beyond as materialized (
+    select * from periods semi join beyond_first_tiers using (account_id, period_start, period_end)
+),
+
+periods_within as materialized (
+    select * from periods anti join beyond_first_tiers using (account_id, period_start, period_end)
+),
+
+reached as (
+    select
+        lines.account_id,
+        lines.period_start,
+        lines.period_end,
+        lines.plan_id,
+        lines.plan_version,
+        lines.charge_key,
+        max(tiers.tier_index) as tier_index
+    from lines
+    semi join periods_beyond using (account_id, period_start, period_end)
+    inner join {{ ref('fct_charge_tiers') }} as tiers on lines.charge_id = tiers.charge_id
+    group by all
 ),
 
 last_reached as (
@@ -219,8 +242,7 @@ last_reached as (
         periods.period_start,
         periods.period_end,
         arg_min(list_prices.unit_amount_minor, list_prices.choice) as unit_amount_minor
-    from periods
-    semi join beyond_first_tiers using (account_id, period_start, period_end)
+    from periods_beyond as periods
     inner join list_prices on periods.list_id = list_prices.list_id
     left join reached
         on periods.account_id = reached.account_id
@@ -233,27 +255,28 @@ last_reached as (
     group by all
 )
 
+-- No tier is reached while the included quantity covers everything: one more unit costs nothing.
 select
     periods.account_id,
     list_amounts.stripe_event_name,
     periods.period_start,
     periods.period_end,
-    -- No tier is reached while the included quantity covers everything: one more unit costs
-    -- nothing.
-    coalesce(
-        case
-            when beyond_first_tiers.account_id is null then list_amounts.unit_amount_minor
-            else last_reached.unit_amount_minor
-        end,
-        cast(0 as decimal(38, 18))
-    ) as unit_amount_minor,
+    coalesce(list_amounts.unit_amount_minor, cast(0 as decimal(38, 18))) as unit_amount_minor,
     list_amounts.unit_amounts_minor
-from periods
+from periods_within as periods
 inner join list_amounts on periods.list_id = list_amounts.list_id
-left join beyond_first_tiers
-    on periods.account_id = beyond_first_tiers.account_id
-    and periods.period_start = beyond_first_tiers.period_start
-    and periods.period_end = beyond_first_tiers.period_end
+
+union all
+
+select
+    periods.account_id,
+    list_amounts.stripe_event_name,
+    periods.period_start,
+    periods.period_end,
+    coalesce(last_reached.unit_amount_minor, cast(0 as decimal(38, 18))) as unit_amount_minor,
+    list_amounts.unit_amounts_minor
+from periods_beyond as periods
+inner join list_amounts on periods.list_id = list_amounts.list_id
 left join last_reached
     on periods.account_id = last_reached.account_id
     and periods.period_start = last_reached.period_start

@@ -39,9 +39,11 @@ runs as (
     group by source_account, sandbox_id, execution_id
 ),
 
-begun as (
+-- Runs are numbered here: what follows joins and sorts by a number, not by three texts.
+begun as materialized (
     select
         *,
+        row_number() over () as run_number,
         case
             -- execution_time is exact; the reported start is cut to the second, the event is late.
             when execution_ms is not null and stopped_at is not null and (not has_checkpoint or begun_at is null)
@@ -52,42 +54,42 @@ begun as (
     from runs
 ),
 
-in_order as (
+-- Most sandboxes run once, and only the others' runs have to be put in order.
+sandboxes_run_again as (
     select
-        *,
-        lead(started_at) over (
-            partition by source_account, sandbox_id order by started_at, execution_id
-        ) as next_started_at
+        source_account,
+        sandbox_id,
+        row_number() over () as sandbox_number
     from begun
     where started_at is not null
-    union all
+    group by source_account, sandbox_id
+    having count(*) > 1
+),
+
+in_order as (
     select
-        *,
-        cast(null as timestamptz) as next_started_at
+        begun.run_number,
+        lead(begun.started_at) over (
+            partition by sandboxes.sandbox_number order by begun.started_at, begun.execution_id
+        ) as next_started_at
     from begun
-    where started_at is null
+    inner join sandboxes_run_again as sandboxes using (source_account, sandbox_id)
+    where begun.started_at is not null
 ),
 
 -- What the end of a run would have told, told by another run of its sandbox: the last one before it,
 -- else the first one after it.
 told_by_other_runs as (
     select
-        untold.source_account,
-        untold.sandbox_id,
-        untold.execution_id,
-        arg_min(others.vcpu, others.nearness) filter (others.vcpu is not null) as vcpu,
-        arg_min(others.memory_mib, others.nearness) filter (others.memory_mib is not null) as memory_mib,
-        arg_min(others.metadata, others.nearness) filter (others.metadata is not null) as metadata
+        run_number,
+        arg_min(vcpu, nearness) filter (vcpu is not null) as vcpu,
+        arg_min(memory_mib, nearness) filter (memory_mib is not null) as memory_mib,
+        arg_min(metadata, nearness) filter (metadata is not null) as metadata
     from (
-        select source_account, sandbox_id, execution_id
-        from begun
-        where memory_mib is null or metadata is null
-    ) as untold
-    inner join (
         select
-            mine.source_account, mine.sandbox_id, mine.execution_id, theirs.vcpu, theirs.memory_mib, theirs.metadata,
+            mine.run_number, theirs.vcpu, theirs.memory_mib, theirs.metadata,
             row_number() over (
-                partition by mine.source_account, mine.sandbox_id, mine.execution_id
+                partition by mine.run_number
                 order by
                     theirs.first_event_at > mine.first_event_at,
                     abs(epoch_us(theirs.first_event_at) - epoch_us(mine.first_event_at)),
@@ -97,40 +99,23 @@ told_by_other_runs as (
         inner join begun as theirs
             on mine.source_account = theirs.source_account
             and mine.sandbox_id = theirs.sandbox_id
-            and mine.execution_id <> theirs.execution_id
+            and mine.run_number <> theirs.run_number
         where mine.memory_mib is null or mine.metadata is null
-    ) as others using (source_account, sandbox_id, execution_id)
-    group by all
-),
-
-ended as (
-    select
-        in_order.* exclude (vcpu, memory_mib, metadata),
-        coalesce(in_order.vcpu, others.vcpu) as vcpu,
-        coalesce(in_order.memory_mib, others.memory_mib) as memory_mib,
-        coalesce(in_order.metadata, others.metadata) as metadata,
-        started_at + to_hours({{ var('e2b_max_session_hours') }}) as session_limit_at,
-        case
-            when started_at is null then coalesce(stopped_at, first_event_at)
-            when stopped_at is not null then least(stopped_at, next_started_at)
-            else greatest(started_at, least(
-                next_started_at,
-                timeout_at,
-                started_at + to_hours({{ var('e2b_max_session_hours') }}),
-                {{ as_of() }}
-            ))
-        end as ended_at
-    from in_order
-    left join told_by_other_runs as others using (source_account, sandbox_id, execution_id)
+    ) as others
+    group by run_number
 ),
 
 unsized as (
     select
-        ended.source_account, ended.sandbox_id, ended.execution_id, ended.started_at,
+        begun.run_number, begun.source_account, begun.started_at,
         max(events.template_id) as template_id
-    from ended
-    inner join {{ ref('stg_e2b__events') }} as events using (source_account, sandbox_id, execution_id)
-    where ended.memory_mib is null and ended.started_at is not null
+    from begun
+    left join told_by_other_runs as others using (run_number)
+    inner join {{ ref('stg_e2b__events') }} as events
+        on begun.source_account = events.source_account
+        and begun.sandbox_id = events.sandbox_id
+        and begun.execution_id = events.execution_id
+    where begun.memory_mib is null and others.memory_mib is null and begun.started_at is not null
     group by all
 ),
 
@@ -155,9 +140,7 @@ template_ends as (
 
 template_sizes as (
     select
-        latest.source_account,
-        latest.sandbox_id,
-        latest.execution_id,
+        latest.run_number,
         max(sizes.vcpu) as vcpu,
         max(sizes.memory_mib) as memory_mib
     from (
@@ -168,7 +151,30 @@ template_sizes as (
             and numbered.started_at >= template_ends.occurred_at
     ) as latest
     inner join template_ends as sizes using (template_number, occurred_at)
-    group by latest.source_account, latest.sandbox_id, latest.execution_id
+    group by latest.run_number
+),
+
+ended as (
+    select
+        begun.* exclude (vcpu, memory_mib, metadata),
+        in_order.next_started_at,
+        coalesce(begun.vcpu, others.vcpu) as told_vcpu,
+        coalesce(begun.memory_mib, others.memory_mib) as told_memory_mib,
+        coalesce(begun.metadata, others.metadata) as metadata,
+        started_at + to_hours({{ var('e2b_max_session_hours') }}) as session_limit_at,
+        case
+            when started_at is null then coalesce(stopped_at, first_event_at)
+            when stopped_at is not null then least(stopped_at, next_started_at)
+            else greatest(started_at, least(
+                next_started_at,
+                timeout_at,
+                started_at + to_hours({{ var('e2b_max_session_hours') }}),
+                {{ as_of() }}
+            ))
+        end as ended_at
+    from begun
+    left join in_order using (run_number)
+    left join told_by_other_runs as others using (run_number)
 ),
 
 repeated_ends as (
@@ -191,20 +197,14 @@ labelled as (
     from ended
 ),
 
--- Nearly all runs tell their size themselves: only the others are looked up.
 sized as (
-    select labelled.*, memory_mib is not null as tells_size
-    from labelled
-    where memory_mib is not null
-    union all
     select
-        labelled.* replace (
-            coalesce(labelled.vcpu, template_sizes.vcpu) as vcpu, template_sizes.memory_mib as memory_mib
-        ),
-        false as tells_size
+        labelled.*,
+        coalesce(labelled.told_vcpu, template_sizes.vcpu) as vcpu,
+        coalesce(labelled.told_memory_mib, template_sizes.memory_mib) as memory_mib,
+        labelled.told_memory_mib is not null as tells_size
     from labelled
-    left join template_sizes using (source_account, sandbox_id, execution_id)
-    where labelled.memory_mib is null
+    left join template_sizes using (run_number)
 )
 
 select

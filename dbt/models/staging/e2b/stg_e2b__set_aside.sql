@@ -9,12 +9,27 @@
 {%- set run_hash = 'hash(source_account, sandbox_id, execution_id)' %}
 with
 
-repetitive_runs as (
-    select {{ run_hash }} as run_hash
+-- A build that makes some runs again reads the events once; one that makes all of them would only copy them.
+events as {{ 'not ' if flags.FULL_REFRESH }}materialized (
+    select
+        load_seq,
+        record_number,
+        known_at,
+        source_account,
+        sandbox_id,
+        execution_id,
+        event_id,
+        event_type,
+        occurred_at
     from {{ ref('stg_e2b__events') }} as events
     {{ anti_join_voided() }}
     where events.known_at <= {{ as_of() }}
     {{ and_touched('events', 'e2b') }}
+),
+
+repetitive_runs as (
+    select {{ run_hash }} as run_hash
+    from events
     group by run_hash
     having
         count(*) filter (event_type in ('created', 'resumed')) > 1
@@ -30,13 +45,10 @@ deliveries as (
             partition by source_account, sandbox_id, execution_id, event_id
             order by known_at, content_sha256, record_number
         ) as delivery
-    from {{ ref('stg_e2b__events') }} as events
+    from events
     semi join repetitive_runs
         on {{ run_hash }} = repetitive_runs.run_hash
     inner join {{ ref('stg_landing__loads') }} using (load_seq)
-    {{ anti_join_voided() }}
-    where events.known_at <= {{ as_of() }}
-    {{ and_touched('events', 'e2b') }}
 ),
 
 ends as (
