@@ -166,6 +166,27 @@ def discrepancy_lines(discrepancies: Sequence[Mapping[str, Any]]) -> Iterator[st
         )
 
 
+def whatif_lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    """A month under another price book: every line that differs, then totals, then notes."""
+    differences = answer["differences"]
+    yield (
+        f"{answer['period']} under {answer['pricebook']}, as of {answer['as_of']}, before credits: "
+        f"{len(differences)} lines differ"
+    )
+    amounts = ("before_minor", "after_minor", "difference_minor", "currency")
+    line = ("account_id", "subscription_id", "plan_id", "charge_key", "charge_class", "meter_id")
+    yield from _table(differences[:_ON_A_SCREEN], (*line, *amounts))
+    if len(differences) > _ON_A_SCREEN:
+        yield f"  and {len(differences) - _ON_A_SCREEN} more with --json"
+    if differences:
+        yield "By account"
+        yield from _table(answer["accounts"], ("account_id", *amounts))
+        yield "All accounts of the month"
+        yield from _table(answer["totals"], amounts)
+    for note in answer["notes"]:
+        yield f"Note: {note}"
+
+
 def _run_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     run = summary.get("run")
     if run:
