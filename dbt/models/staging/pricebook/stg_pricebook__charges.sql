@@ -1,4 +1,4 @@
--- Grain: one charge of a plan version, published or not.
+-- Grain: one charge of a plan version that had been published by the as-of time.
 select
     plan_id,
     plan_version,
@@ -16,4 +16,5 @@ select
     transform_rounding,
     coalesce(zero_usage, 'charge_first_tier_flat') as zero_usage
 from {{ source('pricebook', 'pricebook_charges') }}
+semi join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
 where {{ from_current_loads() }}
