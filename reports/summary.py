@@ -46,6 +46,15 @@ _QUERIES: Mapping[str, str] = {
                sum(total_minor)::bigint as total_minor
         from marts.fct_statements group by all order by period, currency, status
     """,
+    "previews": """
+        select period, currency, count(*) as statements,
+               sum(subtotal_minor)::bigint as subtotal_minor,
+               sum(minimum_true_up_minor)::bigint as minimum_true_up_minor,
+               sum(projected_subtotal_minor)::bigint as projected_subtotal_minor,
+               sum(credits_minor)::bigint as credits_minor,
+               sum(projected_total_minor)::bigint as projected_total_minor
+        from marts.fct_statement_previews group by all order by period, currency
+    """,
     "approvals_waiting": """
         select period, account_id, statement_id, currency, total_minor
         from marts.fct_statements where status = 'closed' order by period, account_id, statement_id
@@ -126,6 +135,21 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
             "total_minor",
         ),
     )
+    if summary["previews"]:
+        yield "Open periods, if nothing more is used (minor units)"
+        yield from _table(
+            summary["previews"],
+            (
+                "period",
+                "currency",
+                "statements",
+                "subtotal_minor",
+                "minimum_true_up_minor",
+                "projected_subtotal_minor",
+                "credits_minor",
+                "projected_total_minor",
+            ),
+        )
     yield from _waiting_lines(summary["approvals_waiting"])
     yield from _push_lines(summary["push"])
     yield f"Discrepancies: {len(summary['discrepancies'])}"
