@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-PLAN_START = "2026-06-01T00:00:00Z"
+PLAN_START = "2026-08-01T00:00:00Z"
 # Four charges a statement: model and properties, each on a meter of its own.
 CHARGES = {
     "requests": ("standard", '{unit_amount: "0.0021"}'),
@@ -77,7 +77,7 @@ plans:
       - valid_from: {PLAN_START}
         currency: usd
         interval: month
-        base_amount: "10.00"
+        base_amount: "0"
         minimum_amount: "20.00"
         charges:
 {charges}"""
