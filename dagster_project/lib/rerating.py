@@ -206,6 +206,18 @@ def _copy(con: duckdb.DuckDBPyConnection, relations: tuple[str, ...]) -> None:
         con.execute(f"create schema if not exists scratch.{schema}")
         if name not in _MEASURED:
             con.execute(f"create table scratch.{relation} as select * from warehouse.{relation}")
+    # What is published later brings no meter and no dimension yet (DECISIONS D55).
+    con.execute(
+        """
+        create temp table known_charges as
+        select charges.*
+        from scratch.raw.pricebook_charges as charges
+        semi join (
+            select plan_id, plan_version from scratch.raw.pricebook_versions
+            where published_at <= (select as_of from warehouse.ops.run_context)
+        ) as versions using (plan_id, plan_version)
+        """
+    )
     _fit_event_values(con)
     _fit_quantities(con)
 
@@ -219,7 +231,7 @@ def _fit_event_values(con: duckdb.DuckDBPyConnection) -> None:
                list_distinct(flatten(list(json_keys(coalesce(charges.where_dimensions, '{}')))))
                    as dimension_names
         from scratch.raw.pricebook_meters as meters
-        inner join scratch.raw.pricebook_charges as charges using (meter_id)
+        inner join known_charges as charges using (meter_id)
         where meters.source = 'events'
         group by all
         """
@@ -287,7 +299,7 @@ def _fit_quantities(con: duckdb.DuckDBPyConnection) -> None:
         """
         select wanted.meter_id, 'provider''s totals of ' || wanted.measure as what
         from scratch.raw.pricebook_meters as wanted
-        semi join scratch.raw.pricebook_charges as charges using (meter_id)
+        semi join known_charges as charges using (meter_id)
         semi join warehouse.intermediate.int_provider_totals_placed as totals
             on wanted.measure = totals.measure and totals.standing = 'counted'
         anti join held_measures using (measure)

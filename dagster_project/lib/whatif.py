@@ -93,9 +93,11 @@ _UNRATED_PLANS = """
     group by all
     order by left_out.plan_id
 """
+# Those that the landing zone's price book announces too are left out: they are no surprise.
 _UNPUBLISHED = """
     select plan_id, plan_version, published_at
     from scratch.raw.pricebook_versions
+    anti join warehouse.raw.pricebook_versions as held using (plan_id, plan_version, published_at)
     where published_at > (select as_of from warehouse.ops.run_context)
     order by plan_id, valid_from
 """

@@ -57,13 +57,19 @@ def events_meter(aggregation: str) -> dict[str, Any]:
 
 
 METERS = [*meters("pages"), events_meter("sum")]
+# It will split the events by a member of their data, which nobody knows yet.
+ANNOUNCED = version(
+    "2026-08-20T00:00:00Z",
+    [charge("used", "used", where={"model": "small"})],
+    published_at="2026-12-01T00:00:00Z",
+)
 PLANS = [
     one_charge("same", charge("pages", "pages")),
     one_charge("dearer", charge("pages", "pages")),
     one_charge("gone", charge("pages", "pages")),
     one_charge("grown", charge("pages", "pages")),
     one_charge("remeasured", charge("time", "sandbox_seconds")),
-    one_charge("events", charge("used", "used")),
+    plan("events", version(START, [charge("used", "used")]), ANNOUNCED),
     tiered("tiers", "graduated"),
     one_charge("minimum", charge("pages", "pages"), minimum_amount="1.00"),
     one_charge("converted", charge("pages", "pages")),
