@@ -163,6 +163,29 @@ def reconcile_command(settings: Settings, progress: Progress, period: str | None
     return {"period": period, "discrepancies": found, "reports": str(where)}, lines
 
 
+@command("whatif")
+@click.option(
+    "--pricebook", required=True, metavar="DIR", help="Folder with the other price book's YAML."
+)
+@click.option("--period", required=True, metavar="YYYY-MM", help="The billing month.")
+def whatif_command(settings: Settings, progress: Progress, pricebook: str, period: str) -> Answer:
+    """Rate a month under another price book and list what differs."""
+    from dagster_project.lib.billing import published_periods
+    from dagster_project.lib.rerating import read_pricebook
+
+    key = _period(period)
+    folder = Path(pricebook).absolute()
+    _published(settings)
+    # Asked before Dagster starts, which takes seconds.
+    read_pricebook(folder)
+    periods = published_periods(settings)
+    if key not in periods:
+        told = f"from {periods[0]} to {periods[-1]}" if periods else "not there at all"
+        raise UsageError(f"--period: no statement of {key}; the published ones are {told}")
+    _execute(settings, "whatif", {"whatif_report": {"pricebook": str(folder)}}, (key, key))
+    return progress.answer["answers"][0], progress.answer["lines"]
+
+
 @command("export")
 @click.argument("what", type=click.Choice(["usage", "charges"]))
 @click.option("--from", "from_date", required=True, metavar="DATE", help="First day, UTC.")

@@ -7,6 +7,7 @@ from dagster_project.defs.billing.assets import (
     reconciliation_report,
     statement_close,
     stripe_pushes,
+    whatif_report,
 )
 from dagster_project.defs.ingest.assets import raw
 from dagster_project.defs.jobs import JOBS, SCHEDULES
@@ -26,6 +27,7 @@ defs = dg.Definitions(
         approvals,
         stripe_pushes,
         reconciliation_report,
+        whatif_report,
         usage_export,
         charges_export,
     ],

@@ -46,6 +46,15 @@ _QUERIES: Mapping[str, str] = {
                sum(total_minor)::bigint as total_minor
         from marts.fct_statements group by all order by period, currency, status
     """,
+    "previews": """
+        select period, currency, count(*) as statements,
+               sum(subtotal_minor)::bigint as subtotal_minor,
+               sum(minimum_true_up_minor)::bigint as minimum_true_up_minor,
+               sum(projected_subtotal_minor)::bigint as projected_subtotal_minor,
+               sum(credits_minor)::bigint as credits_minor,
+               sum(projected_total_minor)::bigint as projected_total_minor
+        from marts.fct_statement_previews group by all order by period, currency
+    """,
     "approvals_waiting": """
         select period, account_id, statement_id, currency, total_minor
         from marts.fct_statements where status = 'closed' order by period, account_id, statement_id
@@ -126,6 +135,21 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
             "total_minor",
         ),
     )
+    if summary["previews"]:
+        yield "Open periods, if nothing more is used (minor units)"
+        yield from _table(
+            summary["previews"],
+            (
+                "period",
+                "currency",
+                "statements",
+                "subtotal_minor",
+                "minimum_true_up_minor",
+                "projected_subtotal_minor",
+                "credits_minor",
+                "projected_total_minor",
+            ),
+        )
     yield from _waiting_lines(summary["approvals_waiting"])
     yield from _push_lines(summary["push"])
     yield f"Discrepancies: {len(summary['discrepancies'])}"
@@ -164,6 +188,27 @@ def discrepancy_lines(discrepancies: Sequence[Mapping[str, Any]]) -> Iterator[st
             f"{row['meter_id']}, from {row['period_start']}: quantity "
             f"{row['quantity_delta']}{money}; {row['evidence']}"
         )
+
+
+def whatif_lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    """A month under another price book: every line that differs, then totals, then notes."""
+    differences = answer["differences"]
+    yield (
+        f"{answer['period']} under {answer['pricebook']}, as of {answer['as_of']}, before credits: "
+        f"{len(differences)} lines differ"
+    )
+    amounts = ("before_minor", "after_minor", "difference_minor", "currency")
+    line = ("account_id", "subscription_id", "plan_id", "charge_key", "charge_class", "meter_id")
+    yield from _table(differences[:_ON_A_SCREEN], (*line, *amounts))
+    if len(differences) > _ON_A_SCREEN:
+        yield f"  and {len(differences) - _ON_A_SCREEN} more with --json"
+    if differences:
+        yield "By account"
+        yield from _table(answer["accounts"], ("account_id", *amounts))
+        yield "All accounts of the month"
+        yield from _table(answer["totals"], amounts)
+    for note in answer["notes"]:
+        yield f"Note: {note}"
 
 
 def _run_lines(summary: Mapping[str, Any]) -> Iterator[str]:

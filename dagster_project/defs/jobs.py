@@ -7,6 +7,7 @@ from dagster_project.defs.billing.assets import (
     reconciliation_report,
     statement_close,
     stripe_pushes,
+    whatif_report,
 )
 from dagster_project.defs.ingest.assets import raw
 from dagster_project.defs.reports.assets import published_marts, run_summary
@@ -38,6 +39,12 @@ reconcile_job = dg.define_asset_job(
     "reconcile",
     selection=RUN | dg.AssetSelection.assets(reconciliation_report),
     description="Run, then compare provider, warehouse, Stripe meter and Stripe invoice.",
+    executor_def=dg.in_process_executor,
+)
+whatif_job = dg.define_asset_job(
+    "whatif",
+    selection=dg.AssetSelection.assets(whatif_report),
+    description="Rate a month under another price book and list what differs.",
     executor_def=dg.in_process_executor,
 )
 export_usage_job = dg.define_asset_job(
@@ -76,5 +83,13 @@ def reconcile_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(partition_key=context.scheduled_execution_time.strftime("%Y-%m"))
 
 
-JOBS = [run_job, approve_job, push_job, reconcile_job, export_usage_job, export_charges_job]
+JOBS = [
+    run_job,
+    approve_job,
+    push_job,
+    reconcile_job,
+    whatif_job,
+    export_usage_job,
+    export_charges_job,
+]
 SCHEDULES = [run_schedule, reconcile_schedule]

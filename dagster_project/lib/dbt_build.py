@@ -100,12 +100,16 @@ def build_dbt_args(
     *,
     full_refresh: bool = False,
     select: Sequence[str] = (),
+    models_only: bool = False,
     threads: int | None = None,
     project: Path = DBT_PROJECT,
 ) -> list[str]:
     """The arguments of the one `dbt build` of a run; unit tests are left to the test suite."""
     args = ["build", *_common_args(project, layout.dbt_target, layout.dbt_logs)]
-    args += ["--exclude-resource-type", "unit_test"]
+    if models_only:
+        args += ["--resource-type", "model"]
+    else:
+        args += ["--exclude-resource-type", "unit_test"]
     if full_refresh:
         args.append("--full-refresh")
     for selector in select:
@@ -126,21 +130,27 @@ def run_dbt(
     warehouse: Path,
     full_refresh: bool = False,
     select: Sequence[str] = (),
+    models_only: bool = False,
     threads: int | None = None,
     on_node: Callable[[str, int, int], None] | None = None,
     project: Path = DBT_PROJECT,
 ) -> DbtOutcome:
     """Build the models and run the tests on `warehouse`, reusing the repository's parse.
 
-    on_node(name, index, total) is called as each node ends. Failing tests and models are in the
-    outcome, not raised.
+    select: only these nodes (none: all). models_only: no tests. on_node(name, index, total) is
+    called as each node ends. Failing tests and models are in the outcome, not raised.
     """
     from dagster_project.lib.dbt_project import copy_partial_parse, prepare_manifest
 
     prepare_manifest(project)
     copy_partial_parse(layout.dbt_target, project)
     args = build_dbt_args(
-        layout, full_refresh=full_refresh, select=select, threads=threads, project=project
+        layout,
+        full_refresh=full_refresh,
+        select=select,
+        models_only=models_only,
+        threads=threads,
+        project=project,
     )
     return invoke_dbt(args, warehouse=warehouse, on_node=on_node, manifest=_load_manifest(project))
 

@@ -191,7 +191,7 @@ def read_inputs(con: duckdb.DuckDBPyConnection, *, as_of: datetime, code: str) -
         usage_references=_loads_digest(con, _USAGE_REFERENCES),
         rating_references=_loads_digest(con, _RATING_REFERENCES)
         + _stripe_subscriptions_digest(con, as_of),
-        pricebook=_loads_digest(con, ("pricebook",)),
+        pricebook=_pricebook_digest(con, as_of),
         ledger="".join(table_digest(con, name).digest for name in sorted(LEDGER_TABLES)),
         code=code,
         compared=_compared_digest(con, as_of),
@@ -357,6 +357,19 @@ def _stripe_subscriptions_digest(con: duckdb.DuckDBPyConnection, as_of: datetime
         {"as_of": as_of},
     ).fetchone()
     return (row[0] if row else None) or ""
+
+
+def _pricebook_digest(con: duckdb.DuckDBPyConnection, as_of: datetime) -> str:
+    # The clock uncovers versions that were loaded before: with the same files the same number of
+    # them means the same versions, and so the same meters and dimensions.
+    row = con.execute(
+        """
+        select count(*) from raw.pricebook_versions
+        where published_at <= ? and load_seq in (select load_seq from ops.loads where is_current)
+        """,
+        [as_of],
+    ).fetchone()
+    return f"{_loads_digest(con, ('pricebook',))}|{row[0] if row else 0}"
 
 
 def _compared_digest(con: duckdb.DuckDBPyConnection, as_of: datetime) -> str:

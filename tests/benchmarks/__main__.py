@@ -19,11 +19,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from dagster_project.lib.dbt_project import read_manifest
+from dagster_project.lib.rerating import rating_models
 from tests.benchmarks.equality import compare
 from tests.benchmarks.events import write_events
 from tests.benchmarks.landing import write_reference_files
 from tests.benchmarks.late import write_late_events
 from tests.benchmarks.measure import Cost, run, run_module, spread
+from tests.benchmarks.rating import write_rating_zone
 
 NOW = "2026-09-02T12:00:00Z"
 AN_HOUR_LATER = "2026-09-02T13:00:00Z"
@@ -40,6 +43,8 @@ FIXED_ACCOUNTS = 10
 FIXED_LATE_RECORDS = 100
 
 KINDS = (("database_cpu_seconds", "CPU"), ("database_seconds", "wall"))
+RATED_CHARGES = 100_000
+MAX_RATING_SECONDS = 2.0
 SMALL_FILES = 10_000
 SMALL_FILE_RECORDS = 10
 
@@ -155,6 +160,7 @@ def _measure(work: Path, events: int, rounds: int, report: Report) -> None:
     for landing in (parquet, ndjson):
         write_reference_files(landing)
     report.title()
+    _rating(work, report)
     report.fact("events", f"{told}")
     fixed = _fixed_cost(work / "fixed", rounds, report)
     built = _against_bare(work, parquet, rounds, fixed, report)
@@ -275,6 +281,29 @@ def _print_top(build: Build, report: Report, count: int = 10) -> None:
     rest = models[count:]
     cpu = sum(node["database_cpu_seconds"] for node in rest)
     report.fact(f"  {len(rest)} other models, CPU s", f"{cpu:.2f}")
+
+
+def _rating(work: Path, report: Report) -> None:
+    """The models that the price book decides, on as many charges, in a build of everything."""
+    landing = work / "rating"
+    charges = write_rating_zone(landing, RATED_CHARGES)
+    product = Product(landing, work / "home-rating")
+    product.step("load", "full")
+    built = Build(product.step("build", "full"))
+    rated = set(rating_models(read_manifest()).built)
+    nodes = [node for node in built.nodes if node["name"] in rated]
+    cpu = sum(float(node["database_cpu_seconds"]) for node in nodes)
+    wall = sum(float(node["database_seconds"]) for node in nodes)
+    report.target(
+        f"rating {charges} charges, CPU s (wall s)",
+        f"{cpu:.2f} ({wall:.2f})",
+        f"<= {MAX_RATING_SECONDS:g}",
+        met=cpu <= MAX_RATING_SECONDS,
+    )
+    for node in sorted(nodes, key=lambda node: -float(node["database_cpu_seconds"]))[:5]:
+        report.fact(f"  model: {node['name']}, CPU s", f"{node['database_cpu_seconds']:.2f}")
+    shutil.rmtree(landing)
+    shutil.rmtree(product.home)
 
 
 def _late_file(built: Product, fixed: FixedCost, report: Report) -> None:

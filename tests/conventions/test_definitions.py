@@ -34,7 +34,15 @@ def test_definitions_load_as_the_server_loads_them(definitions: Any) -> None:
 
     dg.Definitions.validate_loadable(definitions)
     jobs = {job.name for job in definitions.get_repository_def().get_all_jobs()}
-    assert {"run", "approve", "push", "reconcile", "export_usage", "export_charges"} <= jobs
+    assert {
+        "run",
+        "approve",
+        "push",
+        "reconcile",
+        "whatif",
+        "export_usage",
+        "export_charges",
+    } <= jobs
 
 
 def test_asset_keys_are_as_agreed(graph: Any) -> None:

@@ -120,6 +120,33 @@ def test_late_usage_is_added_and_equals_a_full_refresh(here: Path, command: Comm
     assert _digests(json.loads(rebuilt.stdout)) == _digests(found)
 
 
+def test_another_price_book(here: Path, command: Command) -> None:
+    """A request at 0.60 instead of 0.50: three of them cost 0.30 more, ten cost 1.00 more."""
+    other = here / "other"
+    shutil.copytree(here / "landing" / "pricebook", other)
+    for path in other.iterdir():
+        path.write_text(path.read_text().replace('"0.50"', '"0.60"'))
+    asked = ("whatif", "--period", "2026-08", "--pricebook")
+    answer = command(*asked, other, "--json")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert {row["account_id"]: row["difference_minor"] for row in found["differences"]} == {
+        "acct_one": 30,
+        "acct_two": 100,
+    }
+    report = json.loads((here / "home" / "reports" / "whatif_2026-08.json").read_text())
+    assert report == found
+    same = command(*asked, here / "landing" / "pricebook")
+    assert same.returncode == 0, same.stderr
+    assert "0 lines differ" in same.stdout
+    (other / "more.yaml").write_text("plans:\n  - colour: red\n")
+    bad = command(*asked, other)
+    assert bad.returncode == 2
+    assert "other/more.yaml:2: plans[0]" in bad.stderr
+    unknown = command("whatif", "--period", "2031-01", "--pricebook", other)
+    assert unknown.returncode == 2
+
+
 def test_approve_push_and_export(here: Path, command: Command) -> None:
     """The way of a month: approved, put into the outbox, exported; each visible in the marts."""
     early = command("approve", "--period", "2026-09", "--by", "Ann")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,13 +20,14 @@ from dagster_project.lib import (
     progress,
     quality_report,
     run_report,
+    whatif,
 )
 from dagster_project.lib.owner_tags import tag_owning_process
 from dagster_project.lib.pools import WAREHOUSE_POOL
 from dagster_project.lib.pushing import combine_results, push_periods
 from ingest.errors import CheckFailed, PushIncomplete
 from ingest.settings import Settings
-from reports.summary import json_rows
+from reports.summary import json_rows, whatif_lines
 
 _COMMON: dict[str, Any] = {
     "group_name": "billing",
@@ -55,6 +57,12 @@ class PushConfig(dg.Config):
     every_period: bool = Field(
         default=False, description="Push all approved periods, not only those of the partitions."
     )
+
+
+class WhatIfConfig(dg.Config):
+    """Which other price book."""
+
+    pricebook: str = Field(description="Folder with the YAML files of the other price book.")
 
 
 @dg.asset(deps=[PUBLISHED_MARTS], kinds={"python", "duckdb"}, tags={"layer": "billing"}, **_COMMON)
@@ -172,6 +180,37 @@ def reconciliation_report(context: dg.AssetExecutionContext, home: Home) -> dg.M
             )
         progress.current().answer["discrepancies"] = json_rows(rows)
     return dg.MaterializeResult(metadata={"discrepancies": len(rows)})
+
+
+@dg.asset(
+    deps=[PUBLISHED_MARTS],
+    group_name="reports",
+    owners=OWNERS,
+    partitions_def=MONTHS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    kinds={"python", "duckdb", "json"},
+    tags={"layer": "report"},
+    pool=WAREHOUSE_POOL,
+)
+def whatif_report(
+    context: dg.AssetExecutionContext, config: WhatIfConfig, home: Home
+) -> dg.MaterializeResult:
+    """A month under another price book: which lines would differ, and by how much.
+
+    Grain: one file a billing month, replaced each time. The warehouse is only read.
+    """
+    with progress.current().noting_failure():
+        settings = home.settings()
+        answers = [
+            whatif.compare(settings, Path(config.pricebook), period)
+            for period in context.partition_keys
+        ]
+        for answer in answers:
+            run_report.write_json(settings, f"whatif_{answer['period']}.json", answer)
+            _note_answer(answer, list(whatif_lines(answer)))
+    return dg.MaterializeResult(
+        metadata={"differing_lines": sum(len(answer["differences"]) for answer in answers)}
+    )
 
 
 def _refuse_when_failing(settings: Settings, what: str) -> None:

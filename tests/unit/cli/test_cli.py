@@ -48,6 +48,9 @@ def invoke(
         (["push"], "no published marts"),
         (["push", "--period", "08-2026"], "is not a month"),
         (["reconcile", "--period", "8"], "is not a month"),
+        (["whatif", "--period", "2026-08"], "Missing option '--pricebook'"),
+        (["whatif", "--pricebook", "b", "--period", "8"], "is not a month"),
+        (["whatif", "--pricebook", "b", "--period", "2026-08"], "no published marts"),
         (["export", "charges", "--from", "x", "--to", "y", "--out", "o"], "'x' is not a date"),
         (
             ["export", "usage", "--from", "2026-08-02", "--to", "2026-08-02", "--out", "o"],

@@ -17,6 +17,7 @@ def _summary(**changes: Any) -> dict[str, Any]:
         "quarantine": [],
         "usage": [],
         "charges": [],
+        "previews": [],
         "approvals_waiting": [],
         "push": [],
         "discrepancies": [],
@@ -31,6 +32,24 @@ def test_text_from_records_cannot_reach_the_terminal() -> None:
     text = "\n".join(summary_lines(_summary(quarantine=[row])))
     assert "\x1b" not in text
     assert "bad: ?[31m?red" in text
+
+
+def test_open_periods_show_their_minimum_apart() -> None:
+    preview = {
+        "period": "2026-09",
+        "currency": "usd",
+        "statements": 2,
+        "subtotal_minor": 800,
+        "minimum_true_up_minor": 700,
+        "projected_subtotal_minor": 1500,
+        "credits_minor": 0,
+        "projected_total_minor": 1500,
+    }
+    lines = list(summary_lines(_summary(previews=[preview])))
+    place = lines.index("Open periods, if nothing more is used (minor units)")
+    assert lines[place + 1].split() == list(preview)
+    assert lines[place + 2].split() == ["2026-09", "usd", "2", "800", "700", "1500", "0", "1500"]
+    assert not any("Open periods" in line for line in summary_lines(_summary()))
 
 
 def test_what_a_push_would_send_is_summed_exactly() -> None:

@@ -1,7 +1,7 @@
 {{ config(materialized='ephemeral') }}
 -- Grain: one account whose charges may differ from the last build's because the clock moved since:
 -- one of the instants at which rating changes lies after the last build's as-of and not after this
--- one's (DECISIONS D30). Credits are compared with ends of periods only; usage is found by days.
+-- one's (DECISIONS D30). Usage is found by days.
 with
 
 context as (
@@ -52,6 +52,19 @@ subscriptions_begun as (
     where started_at > clock_start
 ),
 
+-- Ends and grants are known when they come (DECISIONS D55).
+subscriptions_ended as (
+    select subscriptions.account_id
+    from {{ ref('stg_accounts__subscriptions') }} as subscriptions
+    inner join context on subscriptions.ended_at > context.clock_start
+),
+
+credits_granted as (
+    select credits.account_id
+    from {{ ref('stg_accounts__credits') }} as credits
+    inner join context on credits.effective_at > context.clock_start
+),
+
 -- A version may come into force before it is published: all the time of its plan.
 prices_published as (
     select subscriptions.account_id
@@ -86,6 +99,10 @@ ledger_entries as (
 select account_id from period_edges
 union
 select account_id from subscriptions_begun
+union
+select account_id from subscriptions_ended
+union
+select account_id from credits_granted
 union
 select account_id from prices_published
 union

@@ -1,4 +1,4 @@
--- Grain: one credit granted to an account.
+-- Grain: one credit granted to an account, known from when it is effective on (DECISIONS D55).
 select
     credit_id,
     account_id,
@@ -11,4 +11,4 @@ select
     expires_at,
     nullif(meter_id, '') as meter_id
 from {{ source('billing_reference', 'credits') }}
-where {{ from_current_loads() }}
+where {{ from_current_loads() }} and coalesce(effective_at <= {{ as_of() }}, true)

@@ -1,5 +1,6 @@
 -- Grain: one subscription, of subscriptions.csv or else of Stripe. billing_anchor is an instant, a date in
--- the account's time zone, or a day of the month: then any month of 31 days anchors it.
+-- the account's time zone, or a day of the month: then any month of 31 days anchors it. An end is known when
+-- it comes (DECISIONS D55).
 with
 
 current_rows as (
@@ -23,7 +24,7 @@ select
     account_id,
     plan_id,
     started_at,
-    ended_at,
+    case when ended_at <= {{ as_of() }} then ended_at end as ended_at,
     case when length(billing_anchor) > 10 then cast(billing_anchor as timestamptz) end
         as billing_anchor_at,
     case

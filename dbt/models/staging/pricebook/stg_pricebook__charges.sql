@@ -1,5 +1,6 @@
--- Grain: one charge of a plan version, published or not. What a percentage or dynamic price looks at in
--- each event is null in the others, and a charge with any of it is rated event by event.
+-- Grain: one charge of a plan version that had been published by the as-of time. What a percentage or
+-- dynamic price looks at in each event is null in the others, and a charge with any of it is rated event by
+-- event.
 with
 
 charges as (
@@ -7,6 +8,7 @@ charges as (
         *,
         case when model = 'percentage' then properties end as percentage
     from {{ source('pricebook', 'pricebook_charges') }}
+    semi join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
     where {{ from_current_loads() }}
 ),
 
