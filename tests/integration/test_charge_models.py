@@ -19,6 +19,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -620,6 +621,54 @@ def test_a_changed_transform_goes_on_from_the_same_place(built: World) -> None:
 def test_each_version_has_its_own_rates_for_events(built: World) -> None:
     """10 and 20 are the two free events, whichever version; 30 under the new one are 3 and 3."""
     assert usage(built, "dearer")[0] == Decimal(6)
+
+
+def test_a_late_event_moves_what_is_free_and_what_is_charged(new_world: NewWorld) -> None:
+    """1 percent and 0.50, the first event free: 100 is free, 200 cost 2.50.
+
+    A late 50 comes first and is free; 100 cost 1.50 now: 4.00. An approved statement gets the
+    difference as a correction; whoever has no late event is not rated again.
+    """
+    world = new_world()
+    world.meters = all_meters()
+    fees = priced(
+        "percentage", "paid", rate_percent="1", fixed_amount="0.5", free_units_per_events=1
+    )
+    told_amounts = priced("dynamic", "paid", amount="$.cost")
+    world.plans = [
+        plan("fees", *versions([{"charge_key": "fee"} | fees], VERSIONS)),
+        plan("told", *versions([{"charge_key": "told"} | told_amounts], VERSIONS)),
+    ]
+    accounts = {"open": "fees", "approved": "fees", "told": "told", "other": "fees"}
+    for account, plan_id in accounts.items():
+        world.account(account, plan_id=plan_id, links=False)
+    write(world, [tell(world, each, "paid", [("100", "1"), ("200", "2")]) for each in accounts])
+    world.build(NOW)
+    assert [usage(world, each)[0] for each in accounts] == list(
+        map(Decimal, ("2.5", "2.5", "3", "2.5"))
+    )
+    world.approve("2026-08", NOW, ["approved"])
+    # Another ledger rates everybody; the late events then only whom they are about.
+    world.build(NOW)
+
+    late = [
+        json.loads(line) | {"id": f"{account}/late", "time": "2026-08-02T00:00:00Z"}
+        for account in ("open", "approved", "told")
+        for line in tell(world, account, "paid", [("50", "0.25")])[1]
+    ]
+    world.write("cloudevents/late.jsonl", "".join(json.dumps(each) + "\n" for each in late))
+    world.build("2026-09-02T01:00:00")
+    assert [usage(world, each)[0] for each in accounts] == list(
+        map(Decimal, ("4", "2.5", "3.25", "2.5"))
+    )
+    (correction,) = world.lines("approved", charge_class="correction")
+    assert (correction["amount"], correction["quantity"]) == (Decimal("1.5"), Decimal(50))
+    with duckdb.connect(str(world.home / "warehouse.duckdb"), read_only=True) as con:
+        again = con.sql("select account_id from intermediate.int_touched_accounts").fetchall()
+    assert ("other",) not in again
+    before = world.digests()
+    world.build("2026-09-02T01:00:00", full_refresh=True)
+    assert world.digests() == before
 
 
 # --- Random prices --------------------------------------------------------------------------

@@ -95,8 +95,7 @@ running as (
         rated.* exclude (statement_id, version_end),
         events.* exclude (plan_version, charge_key, meter_id),
         events.plan_version = rated.plan_version as is_own,
-        cast(round(sum(events.quantity) over so_far, 12) as decimal(38, 12)) as total,
-        cast(round(coalesce(sum(events.quantity) over earlier, 0), 12) as decimal(38, 12)) as before_total
+        cast(round(sum(events.quantity) over so_far, 12) as decimal(38, 12)) as total
     from rated
     inner join events
         on rated.statement_id = events.statement_id
@@ -108,24 +107,28 @@ running as (
             partition by rated.statement_id, rated.plan_version, rated.charge_key
             order by events.used_at, events.event_source, events.event_id
             rows between unbounded preceding and current row
-        ),
-        earlier as (
-            partition by rated.statement_id, rated.plan_version, rated.charge_key
-            order by events.used_at, events.event_source, events.event_id
-            rows between unbounded preceding and 1 preceding
         )
 ),
 
 priced as (
-    {{ priced_totals('running', ['before_total', 'total']) }}
+    {{ priced_totals('running', ['total']) }}
+),
+
+used_so_far as (
+    select
+        *,
+        cast(total_priced - total_covered as decimal(38, 12)) as used
+    from priced
 ),
 
 valued as (
     select
         *,
-        cast(total_priced - total_covered as decimal(38, 12)) as used,
-        cast(before_total_priced - before_total_covered as decimal(38, 12)) as used_before
-    from priced
+        coalesce(lag(used) over (
+            partition by statement_id, plan_version, charge_key
+            order by used_at, event_source, event_id
+        ), cast(0 as decimal(38, 12))) as used_before
+    from used_so_far
 ),
 
 numbered as (
