@@ -31,7 +31,7 @@ _TOUCHED = "int_touched_"
 # Which files of the price book count: made for the other price book, not copied.
 _LOADS = "stg_landing__loads"
 # What meters of the price book read from raw records: copied, and fitted to the other meters.
-_MEASURED = frozenset({"int_event_values", "int_quantities"})
+_MEASURED = frozenset({"int_event_values", "int_event_amounts", "int_quantities"})
 
 _RUN_FIRST = "run `meterhouse run`, then ask again"
 
@@ -219,6 +219,7 @@ def _copy(con: duckdb.DuckDBPyConnection, relations: tuple[str, ...]) -> None:
         """
     )
     _fit_event_values(con)
+    _fit_event_amounts(con)
     _fit_quantities(con)
 
 
@@ -281,6 +282,38 @@ def _fit_event_values(con: duckdb.DuckDBPyConnection) -> None:
         )
         from warehouse.intermediate.int_event_values as readings
         inner join fitting_meters as fitting on readings.meter_id = fitting.held_meter_id
+        """
+    )
+
+
+def _fit_event_amounts(con: duckdb.DuckDBPyConnection) -> None:
+    """The amounts that events tell themselves, where dynamic prices of both books look for them."""
+    _refuse_unmeasured(
+        con,
+        """
+        with
+        wanted as (
+            select distinct meter_id, event_type,
+                   json_extract_string(properties, '$.amount') as amount
+            from known_charges
+            inner join scratch.raw.pricebook_meters as meters using (meter_id)
+            where model = 'dynamic'
+        ),
+        held as (
+            select event_type, json_extract_string(properties, '$.amount') as amount
+            from warehouse.staging.stg_pricebook__charges
+            inner join warehouse.staging.stg_pricebook__meters using (meter_id)
+            where model = 'dynamic'
+        )
+        select meter_id, 'amounts at ' || amount || ' of events of type ' || event_type as what
+        from wanted anti join held using (event_type, amount)
+        order by meter_id, amount
+        """,
+    )
+    con.execute(
+        """
+        create table scratch.intermediate.int_event_amounts as
+        select * from warehouse.intermediate.int_event_amounts
         """
     )
 

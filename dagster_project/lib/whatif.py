@@ -84,12 +84,14 @@ _UNRATED_PLANS = """
     )
     select left_out.plan_id, count(distinct left_out.subscription_id) as subscriptions,
            count(*) as lines, known.plan_id is not null as is_known,
-           count(*) filter (periods.statement_id is not null) > 0 as has_period
+           left_out.subscription_id in (
+               select subscription_id from scratch.intermediate.int_billing_periods
+               where statement_id not in (
+                   select statement_id from warehouse.intermediate.int_billing_periods)
+           ) as is_cut_otherwise
     from left_out
     inner join warehouse.intermediate.int_lines_rated as lines using (statement_id)
     left join known on left_out.plan_id = known.plan_id
-    left join scratch.intermediate.int_billing_periods as periods
-        on left_out.statement_id = periods.statement_id
     group by all
     order by left_out.plan_id
 """
@@ -152,10 +154,10 @@ def _notes(con: duckdb.DuckDBPyConnection, folder: Path, period: str) -> list[st
     for row in rows_of(con, _UNRATED_PLANS, [period]):
         if not row["is_known"]:
             why = f"is not in {folder}"
-        elif row["has_period"]:
-            why = f"has no version in {folder} that is in force in {period}"
-        else:
+        elif row["is_cut_otherwise"]:
             why = f"is billed by another period in {folder}"
+        else:
+            why = f"has no version in {folder} that is in force in {period}"
         notes.append(
             f"plan {row['plan_id']} {why}: {row['lines']} lines of {row['subscriptions']} "
             "subscriptions count as removed"

@@ -44,10 +44,10 @@ def tiered(name: str, model: str) -> dict[str, Any]:
     return one_charge(name, charge("pages", "pages", model=model, properties={"tiers": tiers}))
 
 
-def events_meter(aggregation: str) -> dict[str, Any]:
+def events_meter(aggregation: str, meter_id: str = "used") -> dict[str, Any]:
     """The events' `n`."""
     return {
-        "meter_id": "used",
+        "meter_id": meter_id,
         "source": "events",
         "event_type": USED,
         "aggregation": aggregation,
@@ -56,7 +56,9 @@ def events_meter(aggregation: str) -> dict[str, Any]:
     }
 
 
-METERS = [*meters("pages"), events_meter("sum")]
+METERS = [*meters("pages"), events_meter("sum"), events_meter("sum", "told")]
+# What the events say that they cost.
+DYNAMIC = charge("told", "told", model="dynamic", properties={"amount": "$.cost"})
 # It will split the events by a member of their data, which nobody knows yet.
 ANNOUNCED = version(
     "2026-08-20T00:00:00Z",
@@ -75,9 +77,11 @@ PLANS = [
     one_charge("converted", charge("pages", "pages")),
     one_charge("late", charge("pages", "pages")),
     one_charge("future", charge("pages", "pages")),
+    one_charge("yearly", charge("pages", "pages")),
+    one_charge("told", DYNAMIC),
 ]
 CORES = {"meter_id": "cores", "source": "compute", "measure": "cpu_core_seconds", "unit": "core"}
-OTHER_METERS = [*meters("pages"), events_meter("max"), CORES]
+OTHER_METERS = [*meters("pages"), events_meter("max"), events_meter("sum", "told"), CORES]
 OTHER_PLANS = [
     one_charge("same", charge("pages", "pages")),
     one_charge("dearer", charge("pages", "pages", "0.02")),
@@ -89,6 +93,8 @@ OTHER_PLANS = [
     one_charge("converted", charge("pages", "pages"), currency="eur"),
     one_charge("late", charge("pages", "pages", "0.03")),
     plan("future", version("2026-12-01T00:00:00Z", [charge("pages", "pages")])),
+    one_charge("yearly", charge("pages", "pages"), interval="year"),
+    one_charge("told", DYNAMIC | {"percentage_discount": "50"}),
 ]
 
 
@@ -102,7 +108,7 @@ def built(new_world: Callable[[], World]) -> World:
     pages = {each["plan_id"]: "10" for each in PLANS} | {"tiers": "150"}
     world.write("quantities/pages.csv", [
         quantity(f"q-{name}", name, "pages", number, *AUGUST)
-        for name, number in pages.items() if name not in {"remeasured", "events"}
+        for name, number in pages.items() if name not in {"remeasured", "events", "told"}
     ])  # fmt: skip
     world.write("quantities/july.csv", [
         quantity("q-july", "late", "pages", "10", "2026-07-03T10:00:00Z", "2026-07-03T11:00:00Z"),
@@ -115,9 +121,9 @@ def built(new_world: Callable[[], World]) -> World:
     lines = [
         {
             "specversion": "1.0", "id": f"e-{n}", "source": "api", "type": USED,
-            "subject": "events", "time": f"2026-08-0{n}T10:00:00Z", "data": {"n": n},
+            "subject": account, "time": f"2026-08-0{n}T10:00:00Z", "data": {"n": n, "cost": "0.40"},
         }
-        for n in (5, 7)
+        for n, account in ((5, "events"), (7, "events"), (6, "told"))
     ]  # fmt: skip
     world.write("cloudevents/used.ndjson", "".join(json.dumps(each) + "\n" for each in lines))
     world.build("2026-08-01T12:00:00Z")
@@ -196,6 +202,24 @@ def test_a_plan_without_a_version_then(other: dict[str, Any]) -> None:
     )
 
 
+def test_amounts_that_events_tell(other: dict[str, Any]) -> None:
+    # 0.40 both times, and half of it off.
+    assert differences(other, "told") == [("told", "usd", None, -20, -20)]
+
+
+def test_amounts_that_nobody_read(built: World, tmp_path: Path) -> None:
+    elsewhere = DYNAMIC | {"properties": {"amount": "$.price"}}
+    book = written(tmp_path / "book", METERS, [one_charge("told", elsewhere)])
+    assert f"amounts at $.price of events of type {USED}" in refused(built, book)
+
+
+def test_a_plan_that_is_billed_by_the_year(other: dict[str, Any]) -> None:
+    # Its period begins in January, so the month has no line of it.
+    assert differences(other, "yearly") == [("pages", "usd", 10, None, -10)]
+    [note] = [note for note in other["notes"] if note.startswith("plan yearly ")]
+    assert "is billed by another period" in note
+
+
 def test_a_version_that_is_not_published_yet(other: dict[str, Any]) -> None:
     [note] = [note for note in other["notes"] if note.startswith("plan future, version")]
     assert "published at 2026-12-01T00:00:00Z" in note
@@ -244,12 +268,11 @@ def test_totals(other: dict[str, Any]) -> None:
     [row] = [row for row in other["accounts"] if row["account_id"] == "grown"]
     assert (row["before_minor"], row["after_minor"], row["difference_minor"]) == (10, 7210, 7200)
     assert "same" not in {row["account_id"] for row in other["accounts"]}
-    # Before, in cents: same, dearer, gone, grown, converted, late, future with ten pages each, and
-    # `minimum` (100); time 3600, events 12,
-    # tiers 250. After: same 10, dearer 20, grown 7210, remeasured 7200, events 7, tiers 150,
-    # minimum 200, late 30.
+    # Before, in cents: same, dearer, gone, grown, converted, late, future, yearly with ten pages
+    # each, and `minimum` (100); time 3600, events 12, told 40, tiers 250. After: same 10, dearer 20, grown 7210, remeasured 7200, events 7, tiers 150,
+    # minimum 200, late 30, told 20.
     [usd] = [row for row in other["totals"] if row["currency"] == "usd"]
-    assert (usd["before_minor"], usd["after_minor"]) == (70 + 100 + 3600 + 12 + 250, 14827)
+    assert (usd["before_minor"], usd["after_minor"]) == (80 + 100 + 3600 + 12 + 40 + 250, 14847)
 
 
 def test_an_approved_month_is_rated_afresh(built: World, tmp_path: Path) -> None:
@@ -376,4 +399,4 @@ def test_no_raw_usage_record_is_read() -> None:
         name = relation.split(".")[1]
         if nodes[name]["config"]["materialized"] in {"view", "ephemeral"}:
             read |= sources_of(name)
-    assert read <= {"accounts", "billing_reference", "ops", "ledger"}
+    assert read <= {"accounts", "billing_reference", "stripe_exports", "ops", "ledger"}

@@ -54,8 +54,6 @@ events as (
         amounts.used_at,
         amounts.event_source,
         amounts.event_id,
-        amounts.event_load_seq,
-        amounts.event_record_number,
         amounts.quantity
     from segments
     inner join conditions using (plan_id, plan_version)
@@ -192,13 +190,12 @@ percentages as (
 told as (
     select
         events.* exclude (is_own),
-        case
-            when json_type(records.data, events.amount_path) = 'VARCHAR'
-                then nullif(json_extract_string(records.data, events.amount_path), '')
-        end as amount_text
+        amounts.amount_text
     from valued as events
-    left join {{ ref('stg_cloudevents__events') }} as records
-        on events.event_load_seq = records.load_seq and events.event_record_number = records.record_number
+    left join {{ ref('int_event_amounts') }} as amounts
+        on events.event_source = amounts.event_source
+        and events.event_id = amounts.event_id
+        and events.amount_path = amounts.amount_path
     where events.is_own and events.model = 'dynamic'
 ),
 
