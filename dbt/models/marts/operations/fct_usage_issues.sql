@@ -1,5 +1,5 @@
--- Grain: one run of a sandbox, window of a provider's totals, stored level or event, and one thing
--- about it that a person should know.
+-- Grain: one run of a sandbox, window of a provider's totals, stored level, event or credit, and one
+-- thing about it that a person should know.
 with
 
 run_issues as (
@@ -87,3 +87,17 @@ select
     occurred_at as started_at,
     occurred_at as ended_at
 from {{ ref('int_event_issues') }}
+
+union all
+
+select
+    issue,
+    case when issue <> 'credit_account_unknown' then account_id end as account_id,
+    'credits' as provider,
+    account_id as source_account,
+    '' as sandbox_id,
+    credit_id as execution_id,
+    effective_at as started_at,
+    expires_at as ended_at
+from {{ ref('fct_credit_balances') }}
+where issue is not null
