@@ -119,7 +119,8 @@ PRICEBOOK_TABLES: dict[str, str] = {
         "interval" VARCHAR, base_amount DECIMAL(38,18), annual_discount_percent DECIMAL(38,18),
         minimum_amount DECIMAL(38,18), maximum_amount DECIMAL(38,18),
         included_amount DECIMAL(38,18), threshold_amount DECIMAL(38,18),
-        max_concurrent_sandboxes INTEGER, limits VARCHAR, alerts_percent VARCHAR""",
+        max_concurrent_sandboxes INTEGER, limits VARCHAR, alerts_percent VARCHAR,
+        default_spending_cap DECIMAL(38,18)""",
     "raw.pricebook_charges": """
         plan_id VARCHAR NOT NULL, plan_version VARCHAR NOT NULL, charge_key VARCHAR NOT NULL,
         charge_order INTEGER, meter_id VARCHAR, where_dimensions VARCHAR,
@@ -162,6 +163,12 @@ LEDGER_TABLES: dict[str, str] = {
         request_id VARCHAR, message VARCHAR""",
 }
 
+# Columns that a warehouse of an earlier version lacks.
+_ADDED_COLUMNS = (
+    "alter table raw.pricebook_versions"
+    " add column if not exists default_spending_cap DECIMAL(38,18)",
+)
+
 OPS_TABLES: dict[str, str] = {
     # `format` is the family of reader (json, csv, parquet): the same bytes in two families are
     # two contents, so that what loads never depends on which name arrived first.
@@ -198,4 +205,5 @@ def create_statements() -> list[str]:
     bodies |= {name: f"{_PRICEBOOK_HEAD}, {body}" for name, body in PRICEBOOK_TABLES.items()}
     bodies |= LEDGER_TABLES | OPS_TABLES
     statements += [f"create table if not exists {name} ({body})" for name, body in bodies.items()]
+    statements += _ADDED_COLUMNS
     return statements

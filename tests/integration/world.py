@@ -403,7 +403,13 @@ class World:
         )
 
     def subscribe(
-        self, account: str, plan_id: str, start: str, end: str = "", anchor: str = ""
+        self,
+        account: str,
+        plan_id: str,
+        start: str,
+        end: str = "",
+        anchor: str = "",
+        **more: str,
     ) -> None:
         """Add a line of `subscriptions.csv`, with the id `sub-<account>-<n>`."""
         number = sum(each["account_id"] == account for each in self.subscriptions) + 1
@@ -418,6 +424,7 @@ class World:
                 "spending_cap": "",
                 "on_demand": "",
             }
+            | more
         )
 
     def write_references(self) -> None:
