@@ -163,11 +163,8 @@ LEDGER_TABLES: dict[str, str] = {
         request_id VARCHAR, message VARCHAR""",
 }
 
-# Columns that a warehouse of an earlier version lacks.
-_ADDED_COLUMNS = (
-    "alter table raw.pricebook_versions"
-    " add column if not exists default_spending_cap DECIMAL(38,18)",
-)
+# Columns that tables of an older warehouse do not have yet.
+_ADDED_COLUMNS = (("raw.pricebook_versions", "default_spending_cap DECIMAL(38,18)"),)
 
 OPS_TABLES: dict[str, str] = {
     # `format` is the family of reader (json, csv, parquet): the same bytes in two families are
@@ -199,11 +196,13 @@ OPS_TABLES: dict[str, str] = {
 
 
 def create_statements() -> list[str]:
-    """SQL that creates every missing schema and table, in order."""
+    """SQL that creates every missing schema, table and column, in order."""
     statements = [f"create schema if not exists {schema}" for schema in SCHEMAS]
     bodies = {name: f"{_HEAD}, {body}, {_TAIL}" for name, body in RECORD_TABLES.items()}
     bodies |= {name: f"{_PRICEBOOK_HEAD}, {body}" for name, body in PRICEBOOK_TABLES.items()}
     bodies |= LEDGER_TABLES | OPS_TABLES
     statements += [f"create table if not exists {name} ({body})" for name, body in bodies.items()]
-    statements += _ADDED_COLUMNS
+    statements += [
+        f"alter table {table} add column if not exists {column}" for table, column in _ADDED_COLUMNS
+    ]
     return statements
