@@ -130,8 +130,16 @@ PRICEBOOK_TABLES: dict[str, str] = {
     "raw.pricebook_tiers": """
         plan_id VARCHAR NOT NULL, plan_version VARCHAR NOT NULL, charge_key VARCHAR NOT NULL,
         tier_index INTEGER NOT NULL, from_quantity DECIMAL(38,12), up_to DECIMAL(38,12),
-        unit_amount DECIMAL(38,18), flat_amount DECIMAL(38,18)""",
+        unit_amount DECIMAL(38,18), flat_amount DECIMAL(38,18), package_size DECIMAL(38,12),
+        package_amount DECIMAL(38,18), package_rounding VARCHAR""",
 }
+
+# Columns that tables of an older warehouse do not have yet.
+_ADDED_COLUMNS = (
+    ("raw.pricebook_tiers", "package_size DECIMAL(38,12)"),
+    ("raw.pricebook_tiers", "package_amount DECIMAL(38,18)"),
+    ("raw.pricebook_tiers", "package_rounding VARCHAR"),
+)
 
 # Copies of the ledger, replaced at each run. The ledger keeps exact decimals and times as text,
 # and so do the copies: staging casts them, once.

@@ -15,7 +15,9 @@ from ingest.sources.pricebook.grammar import (
     MEASURES,
     PROPERTIES,
     Charge,
+    Dynamic,
     Meter,
+    Percentage,
     Plan,
     Section,
     Version,
@@ -37,20 +39,9 @@ from ingest.sources.pricebook.rows import (
 )
 from ingest.sources.pricebook.yaml_lines import Document, Location, Unquoted, Value
 
-# What the grammar has and the rating models do not compute yet (DECISIONS D10). A charge that uses
-# it is refused: read and then left out of the bill, it would be a silent loss. None: any value.
+# What the grammar has and the rating models do not compute yet (DECISIONS D10). A plan that uses it
+# is refused: read and then left out of the bill, it would be a silent loss. None: any value.
 NOT_RATED_YET: dict[str, frozenset[str] | None] = {
-    "model": frozenset(
-        {
-            "package",
-            "graduated_package",
-            "volume_package",
-            "percentage",
-            "graduated_percentage",
-            "dynamic",
-        }
-    ),
-    "transform": None,
     "interval": frozenset({"year"}),
     "threshold_amount": None,
 }
@@ -171,13 +162,12 @@ class _Checker:
         if charge is None:
             return None
         properties = _properties(document, location, charge)
-        _check_rated(document, (*location, "model"), "model", charge.model)
-        if charge.transform is not None:
-            _check_rated(document, (*location, "transform"), "transform", None)
         where: dict[str, Any] = {}
         meter = self._meter_of(document, location, charge)
         if meter is not None:
             where = _where(document, location, charge, meter)
+            if properties is not None:
+                _check_events(document, location, charge, meter, properties)
         if properties is None or len(document.problems) > before:
             return None
         return charge, properties, where
@@ -297,15 +287,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _check_rated(
-    document: Document, location: Location, part: str, value: str | None, user: str = "charge"
-) -> None:
-    """Refuse what is valid but not computed; `user` is what would use it."""
+def _check_rated(document: Document, location: Location, part: str, value: str | None) -> None:
+    """Refuse what is valid but not computed."""
     refused = NOT_RATED_YET.get(part, frozenset())
     if refused is None or value in refused:
         what = part if value is None else f"{part} {value!r}"
         document.report(
-            location, f"{what} is valid but not rated by this version: a {user} cannot use it yet"
+            location, f"{what} is valid but not rated by this version: a plan cannot use it yet"
         )
 
 
@@ -358,9 +346,9 @@ def _check_version(
                 (*location, "alerts_percent", index),
                 f"alerts must ascend: {alerts[index]} after {alerts[index - 1]}",
             )
-    _check_rated(document, (*location, "interval"), "interval", version.interval, "plan")
+    _check_rated(document, (*location, "interval"), "interval", version.interval)
     if version.threshold_amount is not None:
-        _check_rated(document, (*location, "threshold_amount"), "threshold_amount", None, "plan")
+        _check_rated(document, (*location, "threshold_amount"), "threshold_amount", None)
     for index, other in earlier.items():
         if version.valid_from == other.valid_from:
             document.report(
@@ -397,7 +385,42 @@ def _properties(document: Document, location: Location, charge: Charge) -> Secti
     tiers = getattr(properties, "tiers", None)
     if tiers is not None:
         _check_tiers(document, (*place, "tiers"), [tier.up_to for tier in tiers])
+    if isinstance(properties, Percentage):
+        low, high = properties.per_transaction_min_amount, properties.per_transaction_max_amount
+        if low is not None and high is not None and low > high:
+            document.report(
+                (*place, "per_transaction_min_amount"),
+                f"is above the per_transaction_max_amount: {plain(low)} > {plain(high)}",
+            )
     return properties
+
+
+def _check_events(
+    document: Document, location: Location, charge: Charge, meter: Meter, properties: Section
+) -> None:
+    """What is priced event by event needs a meter that has events, each with its own part."""
+    is_sum = meter.source == "events" and meter.aggregation in {"sum", "count"}
+    kind = f"{meter.meter_id!r} is of source {meter.source!r}"
+    if meter.source == "events":
+        kind = f"{meter.meter_id!r} is of aggregation {meter.aggregation!r}"
+    if isinstance(properties, Percentage) and not is_sum and meter.source != "quantities":
+        for key in properties.by_transaction:
+            document.report(
+                (*location, "properties", key),
+                "needs a meter of source 'quantities', or one that is a sum or count of events: "
+                f"{kind}",
+            )
+    if isinstance(properties, Dynamic):
+        if not is_sum:
+            document.report(
+                (*location, "model"),
+                f"model 'dynamic' needs a meter that is a sum or count of events: {kind}",
+            )
+        if charge.included_quantity:
+            document.report(
+                (*location, "included_quantity"),
+                "does not go with model 'dynamic': each event says what it costs",
+            )
 
 
 def _check_tiers(document: Document, location: Location, bounds: list[Decimal | None]) -> None:

@@ -19,6 +19,8 @@ from pydantic_core import PydanticCustomError
 from ingest.sources.pricebook.yaml_lines import Unquoted
 
 AMOUNT_PLACES = 18
+# A rate over 100, the amount of a unit, must fit an amount.
+RATE_PLACES = 16
 QUANTITY_PLACES = 12
 _DIGITS = 38
 _EVENT_NAME_LENGTH = 100
@@ -70,11 +72,11 @@ def _decimal(value: object, places: int, what: str) -> Decimal:
     return Decimal(f"{whole or '0'}.{fraction}" if fraction else whole or "0")
 
 
-def _amount(value: object) -> Decimal:
+def _amount(value: object, places: int = AMOUNT_PLACES) -> Decimal:
     if isinstance(value, (int, Unquoted)) and not isinstance(value, bool):
         text = shown(value)
         raise wrong(f'must be a quoted decimal string: write "{text}" instead of {text}')
-    return _decimal(value, AMOUNT_PLACES, "quoted decimal string")
+    return _decimal(value, places, "quoted decimal string")
 
 
 def _quantity(value: object) -> Decimal:
@@ -153,6 +155,7 @@ def _one_of(values: tuple[str, ...], what: str) -> Callable[[object], str]:
 
 
 Amount = Annotated[Decimal, BeforeValidator(_amount)]
+Rate = Annotated[Decimal, BeforeValidator(lambda value: _amount(value, RATE_PLACES))]
 Percent = Annotated[Decimal, BeforeValidator(_percent_of_whole)]
 Quantity = Annotated[Decimal, BeforeValidator(_quantity)]
 Size = Annotated[Decimal, BeforeValidator(lambda value: _above_zero(_quantity(value)))]
@@ -301,7 +304,7 @@ class PackageTier(Section):
 
 class PercentageTier(Section):
     up_to: Size | None
-    rate_percent: Amount = Decimal(0)
+    rate_percent: Rate = Decimal(0)
     flat_amount: Amount = Decimal(0)
 
 
@@ -337,12 +340,23 @@ class TieredPackage(Section):
 class Percentage(Section):
     """1 is one percent; over the events in time order."""
 
-    rate_percent: Amount
+    rate_percent: Rate
     fixed_amount: Amount = Decimal(0)
     free_units_per_events: Annotated[int, Field(ge=0)] | None = None
     free_units_per_total_aggregation: Quantity | None = None
     per_transaction_min_amount: Amount | None = None
     per_transaction_max_amount: Amount | None = None
+
+    @property
+    def by_transaction(self) -> tuple[str, ...]:
+        """The keys given that look at each event; without any, the period's quantity is enough."""
+        given = {
+            "fixed_amount": self.fixed_amount or None,
+            "free_units_per_events": self.free_units_per_events,
+            "per_transaction_min_amount": self.per_transaction_min_amount,
+            "per_transaction_max_amount": self.per_transaction_max_amount,
+        }
+        return tuple(key for key, value in given.items() if value is not None)
 
 
 class GraduatedPercentage(Section):

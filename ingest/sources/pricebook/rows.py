@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from ingest.sources.pricebook.grammar import (
     Charge,
+    GraduatedPercentage,
     Meter,
+    Package,
+    Percentage,
     Plan,
     Section,
     Standard,
-    Tier,
     Tiered,
+    TieredPackage,
     Version,
     plain,
 )
@@ -95,7 +98,8 @@ class ChargeRow:
 @dataclass(frozen=True)
 class TierRow:
     """One row of raw.pricebook_tiers: units above `from_quantity`, up to and with `up_to`
-    (None: no end). A standard price is one tier."""
+    (None: no end). A standard or dynamic price is one tier; free units are a tier without a price.
+    A rate is the amount of a unit; what packages cost is `package_amount` for each."""
 
     file: str
     plan_id: str
@@ -106,6 +110,9 @@ class TierRow:
     up_to: Decimal | None
     unit_amount: Decimal
     flat_amount: Decimal
+    package_size: Decimal | None = None
+    package_amount: Decimal | None = None
+    package_rounding: str | None = None
 
 
 Row = MeterRow | VersionRow | ChargeRow | TierRow
@@ -138,8 +145,16 @@ class PriceBook:
 
 
 def _said(row: Row) -> dict[str, str | int | None]:
-    """A row without the file it came from, each value in its one text."""
-    return {key: _canonical(value) for key, value in asdict(row).items() if key != "file"}
+    """A row without the file it came from, each value in its one text.
+
+    A field with a default that it holds is left out: a new one leaves the digest of older books.
+    """
+    defaults = {field.name: field.default for field in fields(row)}
+    return {
+        key: _canonical(value)
+        for key, value in asdict(row).items()
+        if key != "file" and value is not defaults[key]
+    }
 
 
 def _canonical(value: Decimal | datetime | str | int | None) -> str | int | None:
@@ -222,21 +237,15 @@ def charge_row(
         transform_operation=transform.operation if transform else None,
         transform_factor=transform.factor if transform else None,
         transform_rounding=transform.rounding if transform else None,
-        zero_usage=properties.zero_usage if isinstance(properties, Tiered) else None,
+        zero_usage=_zero_usage(properties),
     )
 
 
 def tier_rows(owner: Owner, charge_key: str, properties: Section) -> list[TierRow]:
-    """Tiers of the models whose price is an amount a unit; other models have properties only."""
+    """The tiers of a charge, whatever its model; at least one."""
     file, plan_id, plan_version = owner
-    if isinstance(properties, Tiered):
-        tiers = properties.tiers
-    elif isinstance(properties, Standard):
-        # Built from checked values, so not validated again.
-        tiers = [Tier.model_construct(up_to=None, unit_amount=properties.unit_amount)]
-    else:
-        return []
-    lower = [Decimal(0), *(tier.up_to or Decimal(0) for tier in tiers)]
+    priced = _priced_tiers(properties)
+    lower = [Decimal(0), *(up_to or Decimal(0) for up_to, _ in priced)]
     return [
         TierRow(
             file=file,
@@ -245,12 +254,71 @@ def tier_rows(owner: Owner, charge_key: str, properties: Section) -> list[TierRo
             charge_key=charge_key,
             tier_index=index + 1,
             from_quantity=lower[index],
-            up_to=tier.up_to,
-            unit_amount=tier.unit_amount,
-            flat_amount=tier.flat_amount,
+            up_to=up_to,
+            unit_amount=price.unit_amount,
+            flat_amount=price.flat_amount,
+            package_size=price.package_size,
+            package_amount=price.package_amount,
+            package_rounding=price.package_rounding,
         )
-        for index, tier in enumerate(tiers)
+        for index, (up_to, price) in enumerate(priced)
     ]
+
+
+@dataclass(frozen=True)
+class _Price:
+    """What the units of a tier cost."""
+
+    unit_amount: Decimal = Decimal(0)
+    flat_amount: Decimal = Decimal(0)
+    package_size: Decimal | None = None
+    package_amount: Decimal | None = None
+    package_rounding: str | None = None
+
+
+def _priced_tiers(properties: Section) -> list[tuple[Decimal | None, _Price]]:
+    """The upper bound of each tier, None for the last, with its price."""
+    match properties:
+        case Standard(unit_amount=unit_amount):
+            return [(None, _Price(unit_amount))]
+        case Tiered(tiers=tiers):
+            return [(tier.up_to, _Price(tier.unit_amount, tier.flat_amount)) for tier in tiers]
+        case GraduatedPercentage(tiers=rates):
+            return [
+                (tier.up_to, _Price(_hundredth(tier.rate_percent), tier.flat_amount))
+                for tier in rates
+            ]
+        case Percentage(rate_percent=rate):
+            free = properties.free_units_per_total_aggregation or Decimal(0)
+            has_free = bool(free or properties.free_units_per_events)
+            return [*([(free, _Price())] if has_free else []), (None, _Price(_hundredth(rate)))]
+        case Package(free_units=free):
+            price = _package(properties.package_size, properties.amount, properties.rounding)
+            return [*([(free, _Price())] if free else []), (None, price)]
+        case TieredPackage(tiers=packages):
+            return [
+                (tier.up_to, _package(tier.package_size, tier.amount, "up")) for tier in packages
+            ]
+        case _:
+            # The events of a dynamic price say what they cost.
+            return [(None, _Price())]
+
+
+def _hundredth(rate: Decimal) -> Decimal:
+    """A rate in percent as an amount, exact whatever the precision of the decimal context."""
+    sign, digits, exponent = rate.as_tuple()
+    return Decimal((sign, digits, int(exponent) - 2))
+
+
+def _package(size: Decimal, amount: Decimal, rounding: str) -> _Price:
+    return _Price(package_size=size, package_amount=amount, package_rounding=rounding)
+
+
+def _zero_usage(properties: Section) -> str | None:
+    """Whether a flat amount is owed without usage; None where there can be none."""
+    if isinstance(properties, Tiered):
+        return properties.zero_usage
+    return "no_charge" if isinstance(properties, GraduatedPercentage | Percentage) else None
 
 
 def _given(section: Section) -> str:
