@@ -139,6 +139,7 @@ _ADDED_COLUMNS = (
     ("raw.pricebook_tiers", "package_size DECIMAL(38,12)"),
     ("raw.pricebook_tiers", "package_amount DECIMAL(38,18)"),
     ("raw.pricebook_tiers", "package_rounding VARCHAR"),
+    ("raw.pricebook_versions", "default_spending_cap DECIMAL(38,18)"),
 )
 
 # Copies of the ledger, replaced at each run. The ledger keeps exact decimals and times as text,
@@ -170,9 +171,6 @@ LEDGER_TABLES: dict[str, str] = {
         answer_id BIGINT, intent_id VARCHAR, state VARCHAR, "at" VARCHAR, http_status BIGINT,
         request_id VARCHAR, message VARCHAR""",
 }
-
-# Columns that tables of an older warehouse do not have yet.
-_ADDED_COLUMNS = (("raw.pricebook_versions", "default_spending_cap DECIMAL(38,18)"),)
 
 OPS_TABLES: dict[str, str] = {
     # `format` is the family of reader (json, csv, parquet): the same bytes in two families are

@@ -7,6 +7,7 @@ noon; those that need more than one clock build their own world.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from world import (
@@ -35,7 +36,17 @@ written = CASES.written
 
 def set_up(world: World) -> None:
     """The meters and plans of all cases."""
-    world.meters = meters("pages", "calls")
+    world.meters = [
+        *meters("pages", "calls"),
+        {"meter_id": "stored", "source": "storage", "measure": "gibi_seconds", "unit": "GiB-s"},
+        *(_event_meter(each) for each in ("sum", "unique_count", "max", "weighted_sum")),
+        _event_meter("tenths", aggregation="sum", rounding={"mode": "up", "places": 1}),
+    ]
+    package = {"model": "package", "properties": {"package_size": 10, "amount": "5"}}
+    fee = {
+        "model": "percentage",
+        "properties": {"rate_percent": "10", "fixed_amount": "1", "free_units_per_events": 1},
+    }
     limits = {"max_concurrent_sandboxes": 2, "allowed_memory_mib": [1024]}
     tiers = [{"up_to": 10, "unit_amount": "2"}, {"up_to": None, "unit_amount": "1"}]
     graduated = {"model": "graduated", "properties": {"tiers": tiers}}
@@ -60,6 +71,10 @@ def set_up(world: World) -> None:
                 included_amount="30.00",
             ),
         ),
+        plan("packs", version(START, [charge("p", "pages", **package)], included_amount="6.00")),
+        plan("fees", version(START, [charge("f", "sum", **fee)], included_amount="4.00")),
+        plan("users", version(START, [charge("u", "unique_count", "1")], included_amount="2.00")),
+        plan("everything", *_everything(package, fee, graduated, volume)),
         plan(
             "repriced",
             version(START, [charge("pages", "pages", **graduated)], included_amount="26.00"),
@@ -69,6 +84,39 @@ def set_up(world: World) -> None:
                 included_amount="99.00",
             ),
         ),
+    ]
+
+
+def _event_meter(name: str, **more: Any) -> Row:
+    """A meter of the events of the type that bears its name."""
+    meter = {"meter_id": name, "source": "events", "event_type": name, "aggregation": name}
+    return meter | {"value": "$.n", "unit": "unit"} | more
+
+
+def _everything(package: Row, fee: Row, graduated: Row, volume: Row) -> list[Row]:
+    """Two versions, the second from within an hour, with every kind of meter and charge."""
+    charges = [
+        charge("seconds", "sandbox_seconds", included_quantity="100"),
+        charge("memory", "sandbox_ram_gibi_seconds", "0.003", percentage_discount="12.5"),
+        charge("stored", "stored", "0.0001"),
+        charge("packs", "pages", **package),
+        charge("fees", "sum", **fee),
+        charge("users", "unique_count", "0.25"),
+        charge("peak", "max", "0.031"),
+        charge("level", "weighted_sum", "0.7"),
+        charge("tenths", "tenths", **graduated),
+        charge("calls", "calls", **volume),
+    ]
+    flat = {"tiers": [{"up_to": None, "unit_amount": "0.02", "flat_amount": "1.50"}]}
+    second = [
+        charge("seconds", "sandbox_seconds", "0.02", included_quantity="100"),
+        *charges[1:-1],
+        charge("calls", "calls", model="graduated", properties=flat),
+    ]
+    terms = {"included_amount": "1.00", "maximum_amount": "90.00"}
+    return [
+        version(START, charges, **terms),
+        version("2026-08-05T09:17:23Z", second, **terms),
     ]
 
 
@@ -104,6 +152,23 @@ def use(world: World, name: str, *told: tuple[str, str], meter_id: str = "pages"
         for at, amount in told
     ]
     world.write(f"quantities/{name}-{meter_id}-{told[0][0].replace(':', '')}.csv", rows)
+
+
+def tell(world: World, name: str, event_type: str, *told: tuple[str, str]) -> None:
+    """CloudEvents of an account, each at a time with the value that meters read."""
+    events = [
+        {
+            "specversion": "1.0",
+            "id": f"{name}-{event_type}-{at}",
+            "source": "api",
+            "type": event_type,
+            "subject": name,
+            "time": f"2026-{at}:00Z",
+            "data": {"n": value},
+        }
+        for at, value in told
+    ]
+    world.write(f"cloudevents/{name}-{event_type}.ndjson", events)
 
 
 def run(name: str, sandbox: str, start: str, end: str | None, **more: object) -> Row:
@@ -214,6 +279,76 @@ def test_versions_of_a_period_run_on(built: World) -> None:
     """A new version in mid-period starts no new tiers and changes no allowance (D04, D07)."""
     # 8 at 2.00 = 16.00; then 2 at 2.00 and 7 at 1.00 = 11.00: 27.00, beyond 26.00, by 01:00.
     assert gate(built, "repriced") == (False, "included_exhausted", "08-10T01:00:00")
+
+
+@written
+def _models(world: World) -> None:
+    account(world, "packs", "packs")
+    use(world, "packs", ("08-02T01:10", "1"), ("08-02T02:10", "9"), ("08-02T03:10", "1"))
+    account(world, "fees", "fees")
+    told = [("08-02T01:10", "50"), ("08-02T02:10", "10"), ("08-02T03:10", "10")]
+    tell(world, "fees", "sum", *told)
+    account(world, "users", "users")
+    told = [("08-02T01:10", "ann"), ("08-02T02:10", "bob"), ("08-02T05:10", "ann")]
+    tell(world, "users", "unique_count", *told)
+
+
+def test_every_kind_of_charge_runs_by_the_hour(built: World) -> None:
+    """Packages and prices by event too; what does not add up counts from its last event on."""
+    # One package, 5.00, until the eleventh page begins the second: 10.00 by 04:00.
+    assert gate(built, "packs") == (False, "included_exhausted", "08-02T04:00:00")
+    # The first event is free; each other 10 % of 10 and 1.00: 2.00 by 03:00, 4.00 by 04:00.
+    assert gate(built, "fees") == (False, "included_exhausted", "08-02T04:00:00")
+    # Two users by 03:00, but the last event is in the hour to 06:00 (D54).
+    assert gate(built, "users") == (False, "included_exhausted", "08-02T06:00:00")
+
+
+@written
+def _everything_at_once(world: World) -> None:
+    account(world, "everything", "everything")
+    world.accounts[-1]["timezone"] = "Asia/Kathmandu"  # a period that begins at a quarter past
+    use(world, "everything", ("08-04T03:00", "7"), ("08-05T09:16", "4"), ("08-06T01:00", "12"))
+    use(world, "everything", ("08-04T05:00", "3"), ("08-07T01:00", "9"), meter_id="calls")
+    world.write(
+        "intervals/everything.csv",
+        [
+            run("everything", "a", "07-31T18:14:00", "07-31T18:16:30", memory_mib=1024),
+            run("everything", "b", "08-05T08:59:59.5", "08-05T09:20:00.25", memory_mib=4096),
+            run("everything", "c", "08-20T11:59:00", None, memory_mib=2048),
+        ],
+    )
+    levels = [("07-30T10:00:00", 3 * 2**30 + 1), ("08-05T09:30:01", 2**30), ("08-18T00:00:00", 5)]
+    world.write(
+        "gauges/everything.csv",
+        [
+            {
+                "sampled_at": f"2026-{at}Z",
+                "account_ref": "everything",
+                "resource_id": "bucket",
+                "bytes": size,
+            }
+            for at, size in levels
+        ],
+    )
+    numbers = [("08-03T00:30", "5"), ("08-05T09:17", "-7"), ("08-05T10:00", "4.04")]
+    for meter_id in ("sum", "unique_count", "max", "weighted_sum", "tenths"):
+        tell(world, "everything", meter_id, *numbers)
+
+
+def test_the_running_amount_ends_at_the_statement(built: World) -> None:
+    """Rated by the hour, a period with everything in it comes to what its statement says.
+
+    That it does is a test of the models (`assert_gate_hours_end_at_the_statement`), which has
+    passed when this one runs; here is that the account was rated by the hour at all.
+    """
+    allowed, code, _ = gate(built, "everything")
+    assert (allowed, code) == (False, "included_exhausted")
+    lines = built.lines("everything", statement_period="2026-08")
+    rated = {line["charge_key"] for line in lines if line["charge_class"] == "usage"}
+    assert rated == {
+        *("seconds", "memory", "stored", "packs", "fees", "users", "peak", "level", "tenths"),
+        "calls",
+    }
 
 
 # --- Spending caps --------------------------------------------------------------------------

@@ -73,8 +73,10 @@ storage_edges as (
             else (epoch_us(any_value(segments.segment_end)) - 1) // {{ hour_us }}
         end as hour_number,
         any_value(usage.quantity) - coalesce(sum(storage_hours.quantity), 0) as quantity
-    from {{ ref('int_storage_segments') }} as usage
+    from {{ ref('int_segment_usage') }} as usage
     inner join segments using (segment_id)
+    inner join {{ ref('stg_pricebook__meters') }} as meters
+        on usage.meter_id = meters.meter_id and meters.source = 'storage'
     left join storage_hours
         on usage.segment_id = storage_hours.segment_id and usage.meter_id = storage_hours.meter_id
     group by segments.segment_id, usage.meter_id
@@ -285,10 +287,52 @@ described as (
 ),
 
 -- Below zero a sum of events bills nothing, as in int_event_charge_quantities.
+described_events as (
+    select * from described where meter_source = 'events'
+),
+
+kept as (
+    select * from described where meter_source <> 'events'
+    union all by name
+    {{ never_below_zero('described_events') }}
+),
+
+-- Versions that have had none of a charge by then have no part in it.
 measured as (
     select * exclude (quantity), quantity as measured_quantity
-    from described
-    where meter_source <> 'events'
-    union all by name
-    {{ never_below_zero('described', "meter_source = 'events'") }}
+    from kept
+    where quantity <> 0 or (first_flat_amount <> 0 and zero_usage <> 'no_charge')
 ),
+
+several_versions as (
+    select statement_id
+    from measured
+    group by statement_id
+    having count(distinct plan_version) > 1
+),
+
+billable as (
+    {{ billable_quantities('measured', 'several_versions') }}
+)
+
+select
+    {{ charge_id('statement_id', 'plan_version', 'charge_key', 'meter_id', "'usage'") }} as charge_id,
+    real_statement_id as statement_id,
+    reached_at,
+    account_id,
+    plan_id,
+    plan_version,
+    charge_key,
+    meter_id,
+    model,
+    zero_usage,
+    percentage_discount,
+    version_number,
+    included_applied,
+    billable_quantity,
+    billable_before,
+    billable_in_period,
+    cast(sum(included_applied + billable_quantity) over (
+        partition by statement_id, charge_key, meter_id
+    ) as decimal(38, 12)) as priced_quantity
+from billable

@@ -63,6 +63,7 @@ select
     subscriptions.on_demand,
     {{ to_minor('versions.base_amount', 'versions.currency') }} as base_minor,
     {{ to_minor('nullif(first_versions.included_amount, 0)', 'first_versions.currency') }} as included_minor,
+    {{ to_minor('first_versions.maximum_amount', 'first_versions.currency') }} as maximum_minor,
     case
         when subscriptions.on_demand
             then {{ to_minor(
