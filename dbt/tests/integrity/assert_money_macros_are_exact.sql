@@ -69,8 +69,43 @@ quotients as (
         values
         ('seconds to hours', '5400', '3600', '1.5'),
         ('two thirds', '2', '3', '0.666666666667'),
-        ('by a fraction', '1', '0.000001', '1000000')
+        ('by a fraction', '1', '0.000001', '1000000'),
+        ('two thirds, below zero', '-2', '3', '-0.666666666667')
     ) as cases (case_name, dividend, divisor, expected)
+),
+
+multiples as (
+    select
+        cast(case_name as varchar) as case_name,
+        cast(quantity as decimal(38, 12)) as quantity,
+        cast(factor as decimal(38, 18)) as factor,
+        cast(expected as decimal(38, 12)) as expected
+    from (
+        values
+        ('seconds to milliseconds', '5.25', '1000', '5250'),
+        ('half of the last place', '0.000000000001', '0.5', '0.000000000001'),
+        ('half of the last place, below zero', '-0.000000000001', '0.5', '-0.000000000001'),
+        -- 0.0000000000004999999999999...: rounded at 18 places first it would be half of the last place.
+        ('just below half', '0.000000999999', '0.000000500000499999', '0'),
+        ('large by small', '98765432109876.123456789012', '0.000001', '98765432.109876123457')
+    ) as cases (case_name, quantity, factor, expected)
+),
+
+packages as (
+    select
+        cast(case_name as varchar) as case_name,
+        cast(units as decimal(38, 12)) as units,
+        cast(size as decimal(38, 12)) as size,
+        cast(mode as varchar) as mode,
+        cast(expected as bigint) as expected
+    from (
+        values
+        ('none', '0', '100', 'up', 0),
+        ('started', '0.000000000001', '100', 'up', 1),
+        ('full', '300', '100', 'up', 3),
+        ('started, full ones only', '399.999999999999', '100', 'down', 3),
+        ('packages of a fraction', '1', '0.3', 'up', 4)
+    ) as cases (case_name, units, size, mode, expected)
 ),
 
 billed as (
@@ -117,6 +152,10 @@ union all
 select case_name from shares where {{ prorate_exactly('amount', 'part', 'whole') }} <> expected
 union all
 select case_name from quotients where {{ divide_exactly('dividend', 'divisor') }} <> expected
+union all
+select case_name from multiples where {{ multiply_quantity('quantity', 'factor') }} <> expected
+union all
+select case_name from packages where {{ count_packages('units', 'size', 'mode') }} <> expected
 union all
 select case_name from billed where {{ to_minor('amount', 'currency') }} <> expected
 union all

@@ -1023,40 +1023,90 @@ def test_a_charge_with_a_mistake_is_refused(landing: Path, charge: str, expected
     assert charge_errors(landing, charge) == [expected]
 
 
-# --- Valid, and not rated yet -------------------------------------------------------------------
+# --- The models and their tiers -----------------------------------------------------------------
 
-NOT_RATED = "is valid but not rated by this version: a charge cannot use it yet"
+# Model, properties, and of each tier: from, up to, unit amount, flat amount,
+# and of its packages size, amount and rounding.
+MODELS = [
+    (
+        "package",
+        '{package_size: 100, amount: "5", free_units: 10, rounding: down}',
+        [("0", "10", "0", "0", None, None, None), ("10", None, "0", "0", "100", "5", "down")],
+    ),
+    (
+        "package",
+        '{package_size: "0.5", amount: "5"}',
+        [("0", None, "0", "0", "0.5", "5", "up")],
+    ),
+    (
+        "graduated_package",
+        '{tiers: [{up_to: 100, package_size: 10, amount: "5"}, '
+        '{up_to: null, package_size: 20, amount: "4"}]}',
+        [("0", "100", "0", "0", "10", "5", "up"), ("100", None, "0", "0", "20", "4", "up")],
+    ),
+    (
+        "volume_package",
+        '{tiers: [{up_to: null, package_size: "10", amount: "4"}]}',
+        [("0", None, "0", "0", "10", "4", "up")],
+    ),
+    (
+        "percentage",
+        '{rate_percent: "1.2", fixed_amount: "0.1", free_units_per_events: 3, '
+        'free_units_per_total_aggregation: "500", per_transaction_min_amount: "0.5", '
+        'per_transaction_max_amount: "9"}',
+        [("0", "500", "0", "0", None, None, None), ("500", None, "0.012", "0", None, None, None)],
+    ),
+    (
+        "percentage",
+        '{rate_percent: "12345678901234567890.1234567890123456"}',
+        [("0", None, "123456789012345678.901234567890123456", "0", None, None, None)],
+    ),
+    (
+        "graduated_percentage",
+        '{tiers: [{up_to: 10, rate_percent: "2"}, {up_to: null, flat_amount: "1"}]}',
+        [("0", "10", "0.02", "0", None, None, None), ("10", None, "0", "1", None, None, None)],
+    ),
+    ("dynamic", '{amount: "$.cost[0].usd"}', [("0", None, "0", "0", None, None, None)]),
+]
 
 
-@pytest.mark.parametrize(
-    ("model", "properties"),
-    [
-        ("package", '{package_size: 100, amount: "5", free_units: 10, rounding: down}'),
-        (
-            "graduated_package",
-            '{tiers: [{up_to: 100, package_size: 10, amount: "5"}, '
-            '{up_to: null, package_size: 10, amount: "4"}]}',
-        ),
-        ("volume_package", '{tiers: [{up_to: null, package_size: "10", amount: "4"}]}'),
-        (
-            "percentage",
-            '{rate_percent: "1.2", fixed_amount: "0.1", free_units_per_events: 3, '
-            'free_units_per_total_aggregation: "500", per_transaction_min_amount: "0.5", '
-            'per_transaction_max_amount: "9"}',
-        ),
-        (
-            "graduated_percentage",
-            '{tiers: [{up_to: 10, rate_percent: "2"}, {up_to: null, flat_amount: "1"}]}',
-        ),
-        ("dynamic", '{amount: "$.cost[0].usd"}'),
-    ],
-)
-def test_models_that_are_not_rated_are_refused_once_they_are_valid(
-    landing: Path, model: str, properties: str
+def on_tokens(charge: str) -> str:
+    return charge.replace("meter_id: seconds", "meter_id: tokens")
+
+
+@pytest.mark.parametrize(("model", "properties", "expected"), MODELS)
+def test_every_model_becomes_tiers(
+    landing: Path, model: str, properties: str, expected: list[tuple[str | None, ...]]
 ) -> None:
-    assert charge_errors(landing, priced(model, properties)) == [
-        f"model: model {model!r} {NOT_RATED}"
+    charge = on_tokens(priced(model, properties))
+    plans = PLANS[: PLANS.index("          - charge_key")] + f"          - {{{charge}}}\n"
+    tiers = load(landing, meters=METERS, plans=plans).tiers
+    found = [
+        (
+            tier.from_quantity,
+            tier.up_to,
+            tier.unit_amount,
+            tier.flat_amount,
+            tier.package_size,
+            tier.package_amount,
+            tier.package_rounding,
+        )
+        for tier in tiers
     ]
+    assert found == [
+        (*(None if each is None else Decimal(each) for each in tier[:6]), tier[6])
+        for tier in expected
+    ]
+    assert [tier.tier_index for tier in tiers] == list(range(1, len(expected) + 1))
+
+
+def test_columns_that_a_book_does_not_use_leave_its_digest(landing: Path) -> None:
+    said = load(landing, meters=METERS, plans=PLANS).tiers[0]
+    assert said.package_size is None
+    # sha256 of the book's rows as they were before tiers had packages.
+    assert load(landing, meters=METERS, plans=PLANS).digest == (
+        "6e2822f7e12c99394dd60615facb555b5cfc9a9e44d496b2707a967aa19afc7d"
+    )
 
 
 @pytest.mark.parametrize(
@@ -1084,31 +1134,106 @@ def test_models_that_are_not_rated_are_refused_once_they_are_valid(
             'properties.rate_percent: must be a quoted decimal string: write "1" instead of 1',
         ),
         (
+            "percentage",
+            '{rate_percent: "0.12345678901234567"}',
+            "properties.rate_percent: has 17 decimal places, more than 16: 0.12345678901234567",
+        ),
+        (
+            "graduated_percentage",
+            '{tiers: [{up_to: null, rate_percent: "0.12345678901234567"}]}',
+            "properties.tiers[0].rate_percent: has 17 decimal places, more than 16: "
+            "0.12345678901234567",
+        ),
+        (
+            "percentage",
+            '{rate_percent: "1", per_transaction_min_amount: "9", per_transaction_max_amount: "5"}',
+            "properties.per_transaction_min_amount: is above the per_transaction_max_amount: 9 > 5",
+        ),
+        (
             "dynamic",
             "{amount: cost}",
             "properties.amount: must be a path like $.tokens, not 'cost'",
         ),
     ],
 )
-def test_models_that_are_not_rated_are_validated_all_the_same(
+def test_a_model_with_a_mistake_is_refused(
     landing: Path, model: str, properties: str, expected: str
 ) -> None:
-    assert charge_errors(landing, priced(model, properties)) == [
-        f"model: model {model!r} {NOT_RATED}",
-        expected,
+    assert charge_errors(landing, on_tokens(priced(model, properties))) == [expected]
+
+
+def later_errors(landing: Path, meter: str, charge: str) -> list[str]:
+    """The errors of a charge on a meter given as a flow mapping, without the charge's path."""
+    meters = f"{METERS}  - {{meter_id: later, {meter}}}\n"
+    charge = charge.replace("meter_id: seconds", "meter_id: later")
+    plans = PLANS[: PLANS.index("          - charge_key")] + f"          - {{{charge}}}\n"
+    prefix = "plans.yaml:8: plans[0].versions[0].charges[0]."
+    return [line.removeprefix(prefix) for line in errors(landing, meters=meters, plans=plans)]
+
+
+@pytest.mark.parametrize(
+    ("meter", "kind"),
+    [
+        ("source: compute, measure: seconds", "source 'compute'"),
+        ("source: storage, measure: bytes", "source 'storage'"),
+        ("source: events, event_type: a, aggregation: max, value: $.a", "aggregation 'max'"),
+    ],
+)
+def test_what_looks_at_events_needs_a_meter_that_has_some(
+    landing: Path, meter: str, kind: str
+) -> None:
+    whole = '{rate_percent: "1", free_units_per_total_aggregation: 5, fixed_amount: "0"}'
+    plans = PLANS[: PLANS.index("          - charge_key")]
+    charge = priced("percentage", whole).replace("meter_id: seconds", "meter_id: later")
+    meters = f"{METERS}  - {{meter_id: later, {meter}}}\n"
+    assert load(landing, meters=meters, plans=f"{plans}          - {{{charge}}}\n").charges
+
+    needs = "needs a meter of source 'quantities', or one that is a sum or count of events"
+    by_event = (
+        '{rate_percent: "1", fixed_amount: "1", free_units_per_events: 0, '
+        'per_transaction_min_amount: "0", per_transaction_max_amount: "1"}'
+    )
+    assert sorted(later_errors(landing, meter, priced("percentage", by_event))) == [
+        f"properties.{key}: {needs}: 'later' is of {kind}"
+        for key in (
+            "fixed_amount",
+            "free_units_per_events",
+            "per_transaction_max_amount",
+            "per_transaction_min_amount",
+        )
+    ]
+    assert later_errors(landing, meter, priced("dynamic", "{amount: $.cost}")) == [
+        "model: model 'dynamic' needs a meter that is a sum or count of events: "
+        f"'later' is of {kind}"
     ]
 
 
-def test_the_rated_models_are_not_in_the_table() -> None:
-    assert NOT_RATED_YET["model"].isdisjoint({"standard", "graduated", "volume"})
+def test_a_dynamic_price_has_no_place_for_included_units(landing: Path) -> None:
+    charge = priced("dynamic", "{amount: $.cost}") + ", included_quantity: 1"
+    assert charge_errors(landing, on_tokens(charge)) == [
+        "included_quantity: does not go with model 'dynamic': each event says what it costs"
+    ]
+    measured = later_errors(landing, "source: quantities", priced("dynamic", "{amount: $.cost}"))
+    assert measured == [
+        "model: model 'dynamic' needs a meter that is a sum or count of events: "
+        "'later' is of source 'quantities'"
+    ]
 
 
-def test_a_transform_is_refused_once_it_is_valid(landing: Path) -> None:
-    for factor in ("1000", '"1000"', '"0.5"'):
-        transform = f"transform: {{operation: divide, factor: {factor}, rounding: up}}"
-        assert charge_errors(landing, f"{STANDARD}, {transform}") == [
-            f"transform: transform {NOT_RATED}"
-        ]
+def test_every_model_is_rated() -> None:
+    assert {"model", "transform"}.isdisjoint(NOT_RATED_YET)
+
+
+@pytest.mark.parametrize("factor", ["1000", '"1000"', '"0.5"'])
+def test_a_transform_is_read(landing: Path, factor: str) -> None:
+    charge = f"{STANDARD}, transform: {{operation: divide, factor: {factor}, rounding: up}}"
+    plans = PLANS[: PLANS.index("          - charge_key")] + f"          - {{{charge}}}\n"
+    (row,) = load(landing, meters=METERS, plans=plans).charges
+    assert (row.transform_operation, row.transform_factor, row.transform_rounding) == (
+        "divide",
+        Decimal(factor.strip('"')),
+        "up",
+    )
 
 
 @pytest.mark.parametrize(
@@ -1151,6 +1276,9 @@ def test_events_and_rounded_meters_can_be_charged(landing: Path, meter: str) -> 
     assert [row.meter_id for row in load(landing, meters=meters, plans=charged).charges] == [
         "later"
     ]
+
+
+# --- Valid, and not rated yet -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

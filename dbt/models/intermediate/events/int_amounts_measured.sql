@@ -1,6 +1,11 @@
 -- Grain: one measured amount that adds up: a record of quantities/, or an event of a sum or count meter.
--- A quantity told for a meter whose parts do not add up is none of its events and has no place here.
+-- A quantity told for a meter whose parts do not add up is none of its events and has no place here. The
+-- source of a record of quantities/ is empty, and only an event has a record of cloudevents/ to look into.
 select
+    '' as event_source,
+    quantities.record_id as event_id,
+    cast(null as integer) as event_load_seq,
+    cast(null as integer) as event_record_number,
     quantities.account_id,
     quantities.meter_id,
     quantities.dimensions,
@@ -12,6 +17,10 @@ where quantities.meter_id not in (
 )
 union all
 select
+    event_source,
+    event_id,
+    load_seq as event_load_seq,
+    record_number as event_record_number,
     account_id,
     meter_id,
     dimensions,

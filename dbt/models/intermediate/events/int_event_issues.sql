@@ -11,6 +11,19 @@ where issue is not null
 
 union all
 
+select distinct
+    events.issue,
+    events.account_id,
+    events.event_source,
+    meters.event_type,
+    events.event_id,
+    events.used_at as occurred_at
+from {{ ref('int_charge_events') }} as events
+inner join {{ ref('int_event_meters') }} as meters using (meter_id)
+where events.issue is not null
+
+union all
+
 select
     'event_id_reused' as issue,
     events.account_id,

@@ -30,7 +30,7 @@ select
     meters.event_type,
     meters.aggregation,
     meters.aggregation in ('sum', 'count') as is_additive,
-    regexp_replace(meters.value_path, '\.([A-Za-z_][A-Za-z0-9_-]*)', '."\1"', 'g') as value_path,
+    {{ quoted_path('meters.value_path') }} as value_path,
     coalesce(dimensions.dimension_names, []) as dimension_names
 from meters
 left join dimensions using (meter_id)

@@ -6,7 +6,6 @@
 -- may be text; one with more than 16 places is rounded to 16, half away from zero, as usage is kept
 -- (DECISIONS D37). An event from which the meter can read nothing has an issue and no value.
 -- depends_on: {{ ref('int_touched_events') }}
-{%- set number = '[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?' %}
 with
 
 read as (
@@ -38,7 +37,7 @@ numbers as (
     select
         *,
         case
-            when regexp_full_match(value_text, '{{ number }}') then try_cast(value_text as decimal(38, 16))
+            when {{ is_number('value_text') }} then try_cast(value_text as decimal(38, 16))
         end as number
     from read
 ),

@@ -5,9 +5,9 @@
 -- Grain: statement, plan version and charge: what is to be priced. The measured total of the period
 -- is rounded once, half away from zero, to 12 places, then as its meter says, then transformed.
 -- What event meters measured comes from int_event_charge_quantities.
--- Where a plan has several versions in a period, included quantity and tiers run on through them:
--- publishing a new version with the same prices never changes a bill. Few periods have several
--- versions: only in those is it asked what the others used.
+-- Where a plan has several versions in a period, rounding, transform, included quantity and tiers run
+-- on through them (DECISIONS D04, D44): publishing a new version with the same prices never changes a
+-- bill. Few periods have several versions: only in those is it asked what the others used.
 with
 
 charges as (
@@ -144,77 +144,27 @@ described as (
         and quantities.charge_key = charges.charge_key
 ),
 
--- What earlier versions of the period had measured.
-measured_before as (
-    select
-        statement_id,
-        plan_version,
-        charge_key,
-        cast(coalesce(sum(measured_quantity) over (
-            partition by statement_id, charge_key, meter_id order by version_start
-            rows between unbounded preceding and 1 preceding
-        ), 0) as decimal(38, 12)) as quantity
-    from described
-    semi join several_versions using (statement_id)
-),
-
-so_far as (
-    select
-        described.*,
-        cast(coalesce(measured_before.quantity, 0) as decimal(38, 12)) as before_quantity,
-        cast(coalesce(measured_before.quantity, 0) + described.measured_quantity as decimal(38, 12))
-            as so_far_quantity
-    from described
-    left join measured_before using (statement_id, plan_version, charge_key)
-),
-
--- The quantity of the period is rounded as the meter says, not that of each version.
-rounded as (
-    select
-        * exclude (rounding_mode, rounding_step, measured_quantity, before_quantity, so_far_quantity),
-        cast(
-            {{ round_to_step('so_far_quantity', 'rounding_mode', 'rounding_step') }}
-            - {{ round_to_step('before_quantity', 'rounding_mode', 'rounding_step') }}
-            as decimal(38, 12)
-        ) as quantity
-    from so_far
-),
-
-scaled as (
-    select
-        *,
-        case transform_operation
-            when 'multiply'
-                then cast({{ multiply_exactly('quantity', 'transform_factor') }} as decimal(38, 12))
-            when 'divide' then {{ divide_exactly('quantity', 'transform_factor') }}
-        end as scaled_quantity
-    from rounded
-),
-
-transformed as (
-    select
-        *,
-        case
-            when transform_operation is null then quantity
-            else {{ round_to_step(
-                'scaled_quantity', 'transform_rounding', 'cast(1 as decimal(38, 12))'
-            ) }}
-        end as priced_quantity
-    from scaled
-),
-
--- What earlier versions of the period had already used.
-used_before as (
+-- What the versions before this one, and all of them, have measured in the period.
+measured_in_period as (
     select
         statement_id,
         plan_version,
         charge_key,
         row_number() over versions as version_number,
-        cast(coalesce(sum(priced_quantity) over earlier_versions, 0) as decimal(38, 12))
-            as quantity_before
-    from transformed
+        cast(coalesce(sum(measured_quantity) over earlier_versions, 0) as decimal(38, 12)) as before_total,
+        cast(sum(measured_quantity) over every_version as decimal(38, 12)) as period_total,
+        min(transform) over every_version <> max(transform) over every_version as is_transform_changed
+    from (
+        select
+            *,
+            concat_ws(
+                ' ', transform_operation, cast(transform_factor as varchar), coalesce(transform_rounding, 'none')
+            ) as transform
+        from described
+    ) as described
     semi join several_versions using (statement_id)
     window
+        every_version as (partition by statement_id, charge_key, meter_id),
         versions as (partition by statement_id, charge_key, meter_id order by version_start),
         earlier_versions as (
             partition by statement_id, charge_key, meter_id order by version_start
@@ -222,29 +172,34 @@ used_before as (
         )
 ),
 
-in_order as (
+totals as (
     select
-        transformed.*,
-        coalesce(used_before.version_number, 1) as version_number,
-        coalesce(used_before.quantity_before, 0) as quantity_before
-    from transformed
-    left join used_before using (statement_id, plan_version, charge_key)
+        described.*,
+        coalesce(measured_in_period.version_number, 1) as version_number,
+        coalesce(measured_in_period.is_transform_changed, false) as is_transform_changed,
+        cast(coalesce(measured_in_period.before_total, 0) as decimal(38, 12)) as before_total,
+        cast(coalesce(measured_in_period.before_total, 0) + described.measured_quantity as decimal(38, 12))
+            as total,
+        cast(coalesce(measured_in_period.period_total, described.measured_quantity) as decimal(38, 12))
+            as period_total
+    from described
+    left join measured_in_period using (statement_id, plan_version, charge_key)
 ),
 
-allowed as (
-    select
-        *,
-        cast(greatest(
-            least(priced_quantity, included_quantity - quantity_before), cast(0 as decimal(38, 12))
-        ) as decimal(38, 12)) as included_applied
-    from in_order
+-- The period is rounded, transformed and covered by the included quantity, not each version of it.
+priced as (
+    {{ priced_totals('totals', ['before_total', 'total', 'period_total']) }}
 ),
 
 billable as (
     select
         *,
-        cast(priced_quantity - included_applied as decimal(38, 12)) as billable_quantity
-    from allowed
+        cast(total_rounded - before_total_rounded as decimal(38, 12)) as quantity,
+        cast(total_covered - before_total_covered as decimal(38, 12)) as included_applied,
+        cast(
+            (total_priced - before_total_priced) - (total_covered - before_total_covered) as decimal(38, 12)
+        ) as billable_quantity
+    from priced
 ),
 
 billed_in_period as (
@@ -261,6 +216,17 @@ billed_in_period as (
         ) as decimal(38, 12)) as billable_in_period
     from billable
     semi join several_versions using (statement_id)
+    -- Units of another transform cannot be added up: then the version counts the period in its own.
+    where not is_transform_changed
+    union all
+    select
+        statement_id,
+        plan_version,
+        charge_key,
+        cast(before_total_priced - before_total_covered as decimal(38, 12)) as billable_before,
+        cast(period_total_priced - period_total_covered as decimal(38, 12)) as billable_in_period
+    from billable
+    where is_transform_changed
 )
 
 select

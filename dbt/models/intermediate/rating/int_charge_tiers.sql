@@ -28,6 +28,18 @@ tiers as (
     select * from {{ ref('int_tiers_graduated') }}
     union all
     select * from {{ ref('int_tiers_volume') }}
+    union all
+    select * from {{ ref('int_tiers_package') }}
+    union all
+    select * from {{ ref('int_tiers_graduated_package') }}
+    union all
+    select * from {{ ref('int_tiers_volume_package') }}
+    union all
+    select * from {{ ref('int_tiers_graduated_percentage') }}
+    union all
+    select * from {{ ref('int_tiers_percentage') }}
+    union all
+    select * from {{ ref('int_tiers_dynamic') }}
 )
 
 select
