@@ -538,6 +538,9 @@ def test_gates_open_and_shut_as_time_goes_by(clocks: World) -> None:
     world.build("2026-08-07T00:00:00Z")
     assert gate(world, "moved") == (False, "included_exhausted", "08-05T21:00:00")
     assert gate(world, "raised") == ok
+    before = world.digests()
+    world.build("2026-08-07T00:00:00Z", full_refresh=True)
+    assert world.digests() == before
 
     world.build("2026-09-01T00:00:00Z")
     opened = (True, "ok", "09-01T00:00:00")

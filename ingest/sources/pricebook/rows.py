@@ -69,7 +69,7 @@ class VersionRow:
     max_concurrent_sandboxes: int | None
     limits: str | None
     alerts_percent: str | None
-    default_spending_cap: Decimal | None
+    default_spending_cap: Decimal | None = None
 
 
 @dataclass(frozen=True)
