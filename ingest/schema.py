@@ -119,7 +119,8 @@ PRICEBOOK_TABLES: dict[str, str] = {
         "interval" VARCHAR, base_amount DECIMAL(38,18), annual_discount_percent DECIMAL(38,18),
         minimum_amount DECIMAL(38,18), maximum_amount DECIMAL(38,18),
         included_amount DECIMAL(38,18), threshold_amount DECIMAL(38,18),
-        max_concurrent_sandboxes INTEGER, limits VARCHAR, alerts_percent VARCHAR""",
+        max_concurrent_sandboxes INTEGER, limits VARCHAR, alerts_percent VARCHAR,
+        default_spending_cap DECIMAL(38,18)""",
     "raw.pricebook_charges": """
         plan_id VARCHAR NOT NULL, plan_version VARCHAR NOT NULL, charge_key VARCHAR NOT NULL,
         charge_order INTEGER, meter_id VARCHAR, where_dimensions VARCHAR,
@@ -139,6 +140,7 @@ _ADDED_COLUMNS = (
     ("raw.pricebook_tiers", "package_size DECIMAL(38,12)"),
     ("raw.pricebook_tiers", "package_amount DECIMAL(38,18)"),
     ("raw.pricebook_tiers", "package_rounding VARCHAR"),
+    ("raw.pricebook_versions", "default_spending_cap DECIMAL(38,18)"),
 )
 
 # Copies of the ledger, replaced at each run. The ledger keeps exact decimals and times as text,

@@ -3,6 +3,7 @@
 Exact numbers are texts in the data, so that JSON does not turn them into floats.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
@@ -54,6 +55,15 @@ _QUERIES: Mapping[str, str] = {
                sum(credits_minor)::bigint as credits_minor,
                sum(projected_total_minor)::bigint as projected_total_minor
         from marts.fct_statement_previews group by all order by period, currency
+    """,
+    "limit_violations": """
+        select code, account_id, count(*) as stretches,
+               sum(over_limit_sandbox_seconds) as over_limit_sandbox_seconds
+        from marts.fct_limit_violations group by all order by code, account_id
+    """,
+    "gates_shut": """
+        select code, account_id, reason, decided_at
+        from marts.dim_usage_gates where not allowed order by code, account_id
     """,
     "approvals_waiting": """
         select period, account_id, statement_id, currency, total_minor
@@ -152,6 +162,8 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from _waiting_lines(summary["approvals_waiting"])
     yield from _push_lines(summary["push"])
+    yield gates_line(summary["gates_shut"])
+    yield violations_line(summary["limit_violations"])
     yield f"Discrepancies: {len(summary['discrepancies'])}"
     yield from _table(
         summary["discrepancies"],
@@ -176,6 +188,21 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
 def json_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows with exact numbers and times as text."""
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def gates_line(gates: Sequence[Mapping[str, Any]]) -> str:
+    """How many gates are shut, by code. `gates`: rows with `code`."""
+    return _counted("Gates shut", Counter(row["code"] for row in gates))
+
+
+def violations_line(violations: Sequence[Mapping[str, Any]]) -> str:
+    """How many accounts ran more than their plan allows, by code. One row is one account."""
+    return _counted("Accounts over a limit of their plan", Counter(r["code"] for r in violations))
+
+
+def _counted(what: str, by_code: Mapping[str, int]) -> str:
+    codes = ", ".join(f"{code} {count}" for code, count in sorted(by_code.items()))
+    return f"{what}: {sum(by_code.values())}" + (f" ({codes})" if codes else "")
 
 
 def discrepancy_lines(discrepancies: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ingest.errors import UsageError
 from ingest.settings import Settings
 from ingest.warehouse import connect
 from reports.marts import open_marts
-from reports.summary import json_rows, printable
+from reports.summary import gates_line, json_rows, printable, violations_line
 
 _LOADS = """
     select source, count(*) as files, sum(records)::bigint as records,
@@ -36,6 +36,8 @@ _STATEMENTS = """
     select period, status, currency, count(*) as statements, sum(total_minor)::bigint as total_minor
     from marts.fct_statements group by all order by period, status, currency
 """
+_GATES = "select code, account_id from marts.dim_usage_gates where not allowed order by 1, 2"
+_VIOLATIONS = "select distinct code, account_id from marts.fct_limit_violations order by 1, 2"
 _PUSHES = "select state, count(*) as meter_events from ops.pushes group by state order by state"
 
 
@@ -55,12 +57,18 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "published": None,
         "statements": [],
         "pushes": [],
+        "gates_shut": [],
+        "limit_violations": [],
     }
     if layout.marts_database.exists():
         with open_marts(layout.marts_database) as con:
             _read_operations(con, found)
             found["published"] = json_rows(rows_of(con, "select * from ops.build"))[0]
             found["statements"] = rows_of(con, _STATEMENTS)
+            # What an earlier version published has neither.
+            if table_exists(con, "marts", "dim_usage_gates"):
+                found["gates_shut"] = rows_of(con, _GATES)
+                found["limit_violations"] = rows_of(con, _VIOLATIONS)
     if settings.warehouse_path.exists():
         try:
             con = connect(settings, read_only=True)
@@ -98,6 +106,9 @@ def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"  statements {row['period']} {row['status']}: {row['statements']}, "
             f"{row['total_minor']} {row['currency']} minor units"
         )
+    if published:
+        yield "  " + gates_line(found["gates_shut"])
+        yield "  " + violations_line(found["limit_violations"])
     for row in found["pushes"]:
         yield f"  meter events {row['state']}: {row['meter_events']}"
     yield from _check_lines(found["failing_checks"])

@@ -410,6 +410,7 @@ class World:
         end: str = "",
         anchor: str = "",
         trial_end: str = "",
+        **more: str,
     ) -> None:
         """Add a line of `subscriptions.csv`, with the id `sub-<account>-<n>`."""
         number = sum(each["account_id"] == account for each in self.subscriptions) + 1
@@ -425,6 +426,7 @@ class World:
                 "on_demand": "",
                 "trial_ends_at": trial_end,
             }
+            | more
         )
 
     def write_references(self) -> None:

@@ -24,6 +24,7 @@ RATE_PLACES = 16
 QUANTITY_PLACES = 12
 _DIGITS = 38
 _EVENT_NAME_LENGTH = 100
+_LARGEST_INTEGER = 2**31 - 1
 
 _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d+)?\s?(Z|z|[+-]\d{2}:\d{2})?")
@@ -224,10 +225,12 @@ class Meter(Section):
 
 
 class Limits(Section):
-    """What a plan allows to run."""
+    """What a plan allows: to run, to work with it, to ask of it."""
 
-    max_concurrent_sandboxes: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    max_concurrent_sandboxes: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
     allowed_memory_mib: list[Annotated[int, Field(gt=0)]] | None = None
+    seats: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=0, le=_LARGEST_INTEGER)] | None = None
 
 
 class Plan(Section):
@@ -253,6 +256,7 @@ class Version(Section):
     maximum_amount: Amount | None = None
     included_amount: Amount | None = None
     threshold_amount: Amount | None = None
+    default_spending_cap: Amount | None = None
     limits: Limits | None = None
     alerts_percent: list[Annotated[int, Field(gt=0)]] | None = None
     charges: list[Any] = []

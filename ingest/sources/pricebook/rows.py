@@ -69,6 +69,7 @@ class VersionRow:
     max_concurrent_sandboxes: int | None
     limits: str | None
     alerts_percent: str | None
+    default_spending_cap: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def version_row(file: str, plan: Plan, version: Version) -> VersionRow:
         max_concurrent_sandboxes=limits.max_concurrent_sandboxes if limits else None,
         limits=_given(limits) if limits else None,
         alerts_percent=canonical_json(alerts) if alerts is not None else None,
+        default_spending_cap=version.default_spending_cap,
     )
 
 

@@ -139,7 +139,9 @@ plans:
         maximum_amount: "500.50"
         included_amount: "30.00"
         threshold_amount: null
-        limits: {max_concurrent_sandboxes: 5, allowed_memory_mib: [1024, 4096]}
+        default_spending_cap: "50.00"
+        limits: {max_concurrent_sandboxes: 5, allowed_memory_mib: [1024, 4096], seats: 3,
+                 requests_per_minute: 600}
         alerts_percent: [50, 80, 100]
         charges:
           - charge_key: compute_4gb
@@ -188,7 +190,11 @@ def test_a_full_book_becomes_its_rows(landing: Path) -> None:
     assert first.maximum_amount == Decimal("500.50")
     assert first.threshold_amount is None
     assert first.max_concurrent_sandboxes == 5
-    assert first.limits == '{"allowed_memory_mib":[1024,4096],"max_concurrent_sandboxes":5}'
+    assert first.limits == (
+        '{"allowed_memory_mib":[1024,4096],"max_concurrent_sandboxes":5,'
+        '"requests_per_minute":600,"seats":3}'
+    )
+    assert first.default_spending_cap == Decimal("50")
     assert first.alerts_percent == "[50,80,100]"
 
     assert second.published_at == second.valid_from
@@ -763,6 +769,18 @@ def test_a_meter_with_a_mistake_is_refused(landing: Path, meter: str, expected: 
         (
             "currency: usd\n        limits: {max_concurrent_sandboxes: -1}",
             "7 limits.max_concurrent_sandboxes: must be at least 0: -1",
+        ),
+        (
+            "currency: usd\n        limits: {seats: 2.5}",
+            "7 limits.seats: must be a whole number without quotes, not 2.5",
+        ),
+        (
+            'currency: usd\n        limits: {requests_per_minute: "60"}',
+            "7 limits.requests_per_minute: must be a whole number without quotes, not '60'",
+        ),
+        (
+            "currency: usd\n        default_spending_cap: 50",
+            '7 default_spending_cap: must be a quoted decimal string: write "50" instead of 50',
         ),
         (
             "currency: usd\n        limits: {allowed_memory_mib: [0]}",

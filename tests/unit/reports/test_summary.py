@@ -20,6 +20,8 @@ def _summary(**changes: Any) -> dict[str, Any]:
         "previews": [],
         "approvals_waiting": [],
         "push": [],
+        "limit_violations": [],
+        "gates_shut": [],
         "discrepancies": [],
         "marts": {"database": "m.duckdb", "parquet": "m", "tables": {}},
     }
@@ -81,6 +83,16 @@ def test_waiting_statements_with_nothing_to_pay_are_counted() -> None:
     lines = list(summary_lines(_summary(approvals_waiting=waiting)))
     assert "Approvals waiting: 3" in lines
     assert "  and 2 with nothing to pay" in lines
+
+
+def test_gates_and_violations_have_a_line_each() -> None:
+    codes = ["spending_cap_reached", "included_exhausted", "spending_cap_reached"]
+    shut = [{"code": code, "account_id": f"a{n}"} for n, code in enumerate(codes)]
+    over = [{"code": "plan_limit_size", "account_id": "a", "stretches": 7}]
+    lines = list(summary_lines(_summary(gates_shut=shut, limit_violations=over)))
+    assert "Gates shut: 3 (included_exhausted 1, spending_cap_reached 2)" in lines
+    assert "Accounts over a limit of their plan: 1 (plan_limit_size 1)" in lines
+    assert "Gates shut: 0" in list(summary_lines(_summary()))
 
 
 def test_every_discrepancy_has_a_line_with_its_evidence() -> None:

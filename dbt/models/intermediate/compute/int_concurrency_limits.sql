@@ -2,6 +2,8 @@
 -- Grain: one stretch of an account's time in which its plan limits the sandboxes that run at once.
 select
     segments.account_id,
+    segments.plan_id,
+    segments.plan_version,
     segments.segment_start as from_at,
     segments.segment_end as to_at,
     versions.max_concurrent_sandboxes

@@ -80,28 +80,14 @@ measured as (
     select * from shared_out
 ),
 
-so_far as (
-    select
-        measured.*,
-        version_starts.version_start,
-        sum(measured.quantity) over (
-            partition by measured.statement_id, measured.charge_key, measured.meter_id
-            order by version_starts.version_start
-        ) as quantity_so_far
+in_order as (
+    select measured.*, version_starts.version_start
     from measured
     inner join version_starts using (statement_id, plan_id, plan_version)
 ),
 
--- What is left of the quantity so far once every later correction has taken its part.
-left_of_it as (
-    select
-        *,
-        greatest(min(quantity_so_far) over (
-            partition by statement_id, charge_key, meter_id
-            order by version_start
-            rows between current row and unbounded following
-        ), 0) as quantity_left
-    from so_far
+kept as (
+    {{ never_below_zero('in_order') }}
 )
 
 select
@@ -109,8 +95,5 @@ select
     plan_id,
     plan_version,
     charge_key,
-    cast(quantity_left - coalesce(lag(quantity_left) over (
-        partition by statement_id, charge_key, meter_id
-        order by version_start
-    ), 0) as decimal(38, 12)) as quantity
-from left_of_it
+    quantity
+from kept

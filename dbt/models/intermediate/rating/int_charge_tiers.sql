@@ -4,7 +4,7 @@
 ) }}
 -- Grain: charge and tier, with its exact amount. Tier 0 is what the charge's included quantity
 -- covers, so that the tiers of a charge always account for all of its quantity. A charge model is
--- one int_tiers_<model> with these six columns; a new one is added here.
+-- one int_tiers_<model> with these six columns; a new one is added here, and its macro in int_gate_hours.
 with
 
 included as (

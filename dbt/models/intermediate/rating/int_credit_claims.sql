@@ -3,7 +3,8 @@
 -- is its turn. As Stripe does: a credit pays for metered usage after discounts, never for base fees
 -- or true-ups; of its own currency and, if it names one, its meter; if the period's end lies within
 -- its life. Credits in order of priority, earliest expiry, promotional first, earliest effective,
--- id; statements in order of their period's end.
+-- id; statements in order of their period's end. Where one that names a meter has its turn, all pay
+-- line by line, because what an earlier one took of a line is gone for a later one (DECISIONS D52).
 with
 
 credits as (
@@ -47,37 +48,64 @@ statements as (
     having sum(amount_minor) > 0
 ),
 
-meters as (
-    select statement_id, meter_id, cast(sum(amount_minor) as bigint) as meter_minor
+charges as (
+    select
+        statement_id,
+        plan_id,
+        plan_version,
+        charge_key,
+        meter_id,
+        cast(sum(amount_minor) as bigint) as line_minor
     from lines
     where meter_id is not null
     group by all
+    having sum(amount_minor) > 0
+),
+
+in_line_order as (
+    select
+        charges.statement_id,
+        charges.meter_id,
+        charges.line_minor,
+        row_number() over (
+            partition by charges.statement_id
+            order by charges.plan_version, prices.charge_order nulls last, charges.charge_key
+        ) as line_number
+    from charges
+    left join {{ ref('stg_pricebook__charges') }} as prices using (plan_id, plan_version, charge_key)
+),
+
+claims as (
+    select
+        statements.*,
+        credits.credit_id,
+        credits.meter_id,
+        credits.turn,
+        bool_or(credits.meter_id is not null) over (partition by statements.statement_id)
+            as is_by_line
+    from statements
+    inner join credits
+        on statements.account_id = credits.account_id
+        and statements.currency = credits.currency
+        and statements.period_end >= coalesce(credits.effective_at, statements.period_end)
+        and (credits.expires_at is null or statements.period_end < credits.expires_at)
 )
 
 select
-    statements.account_id,
+    claims.account_id,
     row_number() over (
-        partition by statements.account_id
-        order by statements.period_end, statements.statement_id, credits.turn
+        partition by claims.account_id
+        order by claims.period_end, claims.statement_id, claims.turn, in_line_order.line_number
     ) as step,
-    statements.statement_id,
-    statements.payable_minor,
-    credits.credit_id,
-    dense_rank() over (partition by statements.account_id order by credits.turn) as credit_number,
-    case
-        when credits.meter_id is null then 0
-        else dense_rank() over (
-                partition by statements.account_id, credits.meter_id is null
-                order by credits.meter_id
-            )
-    end as meter_number,
-    meters.meter_minor
-from statements
-inner join credits
-    on statements.account_id = credits.account_id
-    and statements.currency = credits.currency
-    and statements.period_end >= coalesce(credits.effective_at, statements.period_end)
-    and (credits.expires_at is null or statements.period_end < credits.expires_at)
-left join meters
-    on statements.statement_id = meters.statement_id and credits.meter_id = meters.meter_id
-where credits.meter_id is null or meters.meter_minor > 0
+    claims.statement_id,
+    claims.payable_minor,
+    claims.credit_id,
+    dense_rank() over (partition by claims.account_id order by claims.turn) as credit_number,
+    coalesce(in_line_order.line_number, 0) as line_number,
+    in_line_order.line_minor
+from claims
+left join in_line_order
+    on claims.is_by_line
+    and claims.statement_id = in_line_order.statement_id
+    and (claims.meter_id is null or claims.meter_id = in_line_order.meter_id)
+where not claims.is_by_line or in_line_order.line_number is not null

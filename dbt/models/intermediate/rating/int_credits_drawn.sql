@@ -4,17 +4,19 @@
 ) }}
 -- Grain: credit and statement: how the credits of each account would be used up by today's rating
 -- of all its statements, approved or not. Step by step, because what a credit has left depends on
--- every step before; all accounts take their next step together.
+-- every step before; all accounts take their next step together. Where credits pay line by line,
+-- what each line of the statement has been paid is kept too.
 with recursive
 
 credits as (
     select
         claims.account_id,
         list(credits.amount_minor order by claims.credit_number) as remaining,
-        list(cast(0 as bigint)) as nothing_used
+        list_resize(cast([] as bigint[]), max(claims.lines), cast(0 as bigint)) as nothing_paid
     from (
-        select distinct account_id, credit_id, credit_number
+        select account_id, credit_id, credit_number, max(line_number) as lines
         from {{ ref('int_credit_claims') }}
+        group by all
     ) as claims
     inner join {{ ref('stg_accounts__credits') }} as credits using (credit_id)
     group by claims.account_id
@@ -29,8 +31,8 @@ steps as (
         cast(0 as bigint) as applied_minor,
         cast(0 as bigint) as statement_paid,
         remaining,
-        nothing_used as meter_paid,
-        nothing_used
+        nothing_paid as lines_paid,
+        nothing_paid
     from credits
     union all
     select
@@ -46,32 +48,32 @@ steps as (
             'drawn.remaining[drawn.credit_number] - drawn.applied_minor'
         ) }} as remaining,
         {{ replace_in_list(
-            'drawn.meter_paid_before',
-            'drawn.meter_number',
-            'drawn.meter_paid_before[drawn.meter_number] + drawn.applied_minor'
-        ) }} as meter_paid,
-        drawn.nothing_used
+            'drawn.lines_paid_before',
+            'drawn.line_number',
+            'drawn.lines_paid_before[drawn.line_number] + drawn.applied_minor'
+        ) }} as lines_paid,
+        drawn.nothing_paid
     from (
         select
             claims.*,
             steps.remaining,
-            steps.nothing_used,
+            steps.nothing_paid,
             case
                 when steps.statement_id = claims.statement_id then steps.statement_paid
                 else cast(0 as bigint)
             end as paid_before,
             case
-                when steps.statement_id = claims.statement_id then steps.meter_paid
-                else steps.nothing_used
-            end as meter_paid_before,
+                when steps.statement_id = claims.statement_id then steps.lines_paid
+                else steps.nothing_paid
+            end as lines_paid_before,
             cast(greatest(
                 0,
                 least(
                     steps.remaining[claims.credit_number],
                     claims.payable_minor - paid_before,
                     case
-                        when claims.meter_number = 0 then claims.payable_minor
-                        else claims.meter_minor - meter_paid_before[claims.meter_number]
+                        when claims.line_number = 0 then claims.payable_minor
+                        else claims.line_minor - lines_paid_before[claims.line_number]
                     end
                 )
             ) as bigint) as applied_minor
@@ -85,6 +87,7 @@ select
     account_id,
     statement_id,
     credit_id,
-    applied_minor
+    cast(sum(applied_minor) as bigint) as applied_minor
 from steps
 where applied_minor > 0
+group by account_id, statement_id, credit_id

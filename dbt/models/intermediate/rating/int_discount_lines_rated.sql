@@ -5,9 +5,7 @@ with
 discounted as (
     select
         * exclude (amount, amount_minor),
-        cast(-1 * {{ multiply_exactly(
-            'amount', 'cast(percentage_discount * cast(0.01 as decimal(18, 2)) as decimal(38, 18))'
-        ) }} as decimal(38, 18)) as amount
+        cast(-1 * {{ percent_of('amount', 'percentage_discount') }} as decimal(38, 18)) as amount
     from {{ ref('int_usage_lines_rated') }}
     where percentage_discount <> 0 and amount <> 0
 )

@@ -1,4 +1,4 @@
--- Grain: one run of a sandbox, window of a provider's totals, stored level, event or subscription, and one
+-- Grain: one run of a sandbox, window of a provider's totals, stored level, event, subscription or credit, and one
 -- thing about it that a person should know.
 with
 
@@ -102,3 +102,17 @@ select
     issues.ended_at
 from {{ ref('int_subscription_issues') }} as issues
 left join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
+
+union all
+
+select
+    issue,
+    case when issue <> 'credit_account_unknown' then account_id end as account_id,
+    'credits' as provider,
+    account_id as source_account,
+    '' as sandbox_id,
+    credit_id as execution_id,
+    effective_at as started_at,
+    expires_at as ended_at
+from {{ ref('fct_credit_balances') }}
+where issue is not null

@@ -19,7 +19,9 @@ published as (
         cast(threshold_amount as decimal(38, 18)) as threshold_amount,
         max_concurrent_sandboxes,
         limits,
-        alerts_percent
+        alerts_percent,
+        cast(default_spending_cap as decimal(38, 18)) as default_spending_cap,
+        cast(json_extract(limits, '$.allowed_memory_mib') as bigint[]) as allowed_memory_mib
     from {{ source('pricebook', 'pricebook_versions') }}
     where {{ from_current_loads() }} and published_at <= {{ as_of() }}
 )

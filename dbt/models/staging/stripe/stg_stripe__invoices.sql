@@ -33,6 +33,10 @@ renamed as (
         to_timestamp(fields['status_transitions']['finalized_at']) as finalized_at,
         {{ stripe_invoice_own_latest_at() }} as own_latest_at,
         fetched_at,
+        fields['amount_remaining'] as remaining_minor,
+        to_timestamp(fields['due_date']) as due_at,
+        coalesce(fields['attempted'], false) as is_attempted,
+        to_timestamp(fields['status_transitions']['marked_uncollectible_at']) as uncollectible_at,
         raw
     from parsed
 ),
