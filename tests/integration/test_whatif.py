@@ -269,8 +269,8 @@ def test_totals(other: dict[str, Any]) -> None:
     assert (row["before_minor"], row["after_minor"], row["difference_minor"]) == (10, 7210, 7200)
     assert "same" not in {row["account_id"] for row in other["accounts"]}
     # Before, in cents: same, dearer, gone, grown, converted, late, future, yearly with ten pages
-    # each, and `minimum` (100); time 3600, events 12, told 40, tiers 250. After: same 10, dearer 20,
-    # grown 7210, remeasured 7200, events 7, tiers 150, minimum 200, late 30, told 20.
+    # each, and `minimum` (100); time 3600, events 12, told 40, tiers 250. After: same 10,
+    # dearer 20, grown 7210, remeasured 7200, events 7, tiers 150, minimum 200, late 30, told 20.
     [usd] = [row for row in other["totals"] if row["currency"] == "usd"]
     assert (usd["before_minor"], usd["after_minor"]) == (80 + 100 + 3600 + 12 + 40 + 250, 14847)
 
