@@ -418,6 +418,34 @@ def test_a_region_without_a_price_is_named(built: World) -> None:
     assert [("ap-south-1" in row["dimensions"], row["quantity"]) for row in rows] == [(True, 72000)]
 
 
+def test_each_published_rate_comes_to_a_price_of_thirty_days() -> None:
+    """2,592,000 seconds of a rate are whole dollars, or 2.80, to the cent.
+
+    The first card has monthly prices over the seconds of a day, thirty times too much (84 = 30 *
+    2.80); the one of 15 April has ten times the rates of the day before and of a week later.
+    """
+    april = {"1gb": "2.80", "4gb": "15", "8gb": "35", "16gb": "70", "32gb": "500", "64gb": "1400"}
+    ten_times = {"1gb": "28", "4gb": "150", "8gb": "350", "16gb": "700", "32gb": "5000"}
+    cards = {
+        "03-26": {"4gb": "84", "8gb": "390", "16gb": "2100", "32gb": "15000", "64gb": "42000"},
+        "04-02": april | {"8gb": "13"},
+        "04-14": april,
+        "04-15": ten_times | {"64gb": "14000"},
+        "04-22": april,
+    }
+    book = load_pricebook(files_of(BOOKS / "per_second_sizes"), BOOKS)
+    monthly = {
+        (row.plan_version, row.charge_key): round(row.unit_amount * 2_592_000, 2)
+        for row in book.tiers
+        if row.plan_id == "pro"
+    }
+    assert monthly == {
+        (f"2026-{day}T00:00:00Z", f"compute_{size}"): Decimal(dollars)
+        for day, card in cards.items()
+        for size, dollars in card.items()
+    }
+
+
 @pytest.mark.parametrize("book", books(), ids=lambda book: book.name)
 def test_every_book_is_valid_alone_and_says_what_it_is(book: Path) -> None:
     assert [file.name for file in files_of(book)] == ["meters.yaml", "plans.yaml"]
