@@ -69,6 +69,7 @@ class Case:
     credit: str | None = None
     started_at: str = "2026-08-01T00:00:00Z"
     anchor: str = ""
+    on_demand: str = ""
 
     @property
     def total(self) -> int:
@@ -152,6 +153,41 @@ CASES = {
             ("included_amount", None, "-15", -1500),
             ("runs", "1500", "15", 1500),
         ],
+    ),
+    # The period under way. 7,000 runs are 70.00: 20.00 covered, and 50.00 on demand.
+    "starter_capped": Case(
+        "runs_starter",
+        [told("run.completed", "2026-09-01") for _ in range(7000)],
+        [
+            ("base_fee", None, "20", 2000),
+            ("included_amount", None, "-20", -2000),
+            ("runs", "7000", "70", 7000),
+        ],
+        period="2026-09",
+        on_demand="true",
+    ),
+    # A cent less.
+    "starter_below": Case(
+        "runs_starter",
+        [told("run.completed", "2026-09-01") for _ in range(6999)],
+        [
+            ("base_fee", None, "20", 2000),
+            ("included_amount", None, "-20", -2000),
+            ("runs", "6999", "69.99", 6999),
+        ],
+        period="2026-09",
+        on_demand="true",
+    ),
+    # The same without on demand: what is included is used up.
+    "starter_covered": Case(
+        "runs_starter",
+        [told("run.completed", "2026-09-01") for _ in range(2000)],
+        [
+            ("base_fee", None, "20", 2000),
+            ("included_amount", None, "-20", -2000),
+            ("runs", "2000", "20", 2000),
+        ],
+        period="2026-09",
     ),
     # 130 runs, 100 of them free: 30 * 0.01.
     "hobby": Case(
@@ -314,6 +350,7 @@ def tell(world: World, account: str, case: Case) -> None:
     world.account(
         account, plan_id=case.plan_id, started_at=case.started_at, anchor=case.anchor, links=False
     )
+    world.subscriptions[-1]["on_demand"] = case.on_demand
     if case.credit:
         world.credits.append(
             {
@@ -407,6 +444,41 @@ def test_more_at_once_than_the_plan_allows_is_seen(built: World) -> None:
         {"account_id": "free", "running_sandboxes": 1, "over_limit": False, "seconds": 864_000},
         {"account_id": "sizes", "running_sandboxes": 6, "over_limit": True, "seconds": 2_592_000},
     ]
+
+
+def test_what_the_sizes_violate_has_its_seconds(built: World) -> None:
+    """One sandbox more than five, and 32 and 64 GB where 16 are the most: thirty days each."""
+    rows = built.query(
+        "select account_id, code, memory_mib, sum(over_limit_sandbox_seconds) as seconds"
+        " from marts.fct_limit_violations group by all order by all"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("sizes", "plan_limit_concurrency", None, 2_592_000),
+        ("sizes", "plan_limit_size", 32768, 2_592_000),
+        ("sizes", "plan_limit_size", 65536, 2_592_000),
+    ]
+
+
+def test_the_cap_of_the_plan_shuts_the_gate(built: World) -> None:
+    """At 50.00 beyond what is included, and without on demand when that is used up."""
+    rows = built.query(
+        "select account_id, code from marts.dim_usage_gates"
+        " where account_id like 'starter%' order by account_id"
+    )
+    assert {row["account_id"]: row["code"] for row in rows} == {
+        "starter": "ok",
+        "starter_below": "ok",
+        "starter_capped": "spending_cap_reached",
+        "starter_covered": "included_exhausted",
+        "starter_within": "ok",
+    }
+
+
+def test_seats_and_rate_limits_are_facts_of_the_plan(built: World) -> None:
+    rows = built.query(
+        "select seats, requests_per_minute from marts.dim_plans where plan_id = 'team'"
+    )
+    assert rows == [{"seats": 10, "requests_per_minute": 600}]
 
 
 def test_a_region_without_a_price_is_named(built: World) -> None:
