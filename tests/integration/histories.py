@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from random_prices import MODELS, PAID, ROUNDED, all_meters, priced, random_charge
 from world import (
     MEASURES,
     START,
@@ -27,6 +28,7 @@ from world import (
     interval,
     period,
     plan,
+    quantity,
     scale_event,
     text_of,
     utc,
@@ -177,6 +179,84 @@ def prepare_rating(world: World) -> None:
         )
 
 
+# Versions of the sales plans are published at these, and shops of theirs change hands at the last.
+PUBLISHED = ("2026-08-02T07:00:00Z", "2026-08-05T05:00:00Z", "2026-08-15T00:00:00Z")
+SHOPS = {f"shop-{number}": (f"sold-{number}", f"sold-{number + 1}") for number in range(0, 40, 3)}
+SALES_PLANS = 12
+SALES_ACCOUNTS = 96
+
+
+def prepare_sales(world: World, random: Random) -> None:
+    """Accounts under random plans of every charge model, with limits, discounts and credits.
+
+    Each plan has a second version that begins in the past and is published later.
+    """
+    world.meters = [*world.meters, *all_meters()]
+    for number in range(SALES_PLANS):
+        charges = _random_charges(random)
+        later = FIRST_DAY - timedelta(days=15) + random.randrange(20 * 24) * HOUR
+        repriced = [
+            random.choice(pair) for pair in zip(charges, _random_charges(random), strict=True)
+        ]
+        world.plans.append(
+            plan(
+                f"sales-{number}",
+                version(START, charges, **_random_terms(random)),
+                version(
+                    text_of(later),
+                    repriced,
+                    published_at=random.choice(PUBLISHED),
+                    **_random_terms(random),
+                ),
+            )
+        )
+    for number in range(SALES_ACCOUNTS):
+        account = world.account(f"sold-{number}", plan_id=None, links=False)
+        end = random.choice(["", "", "2026-08-03T03:30:00Z"])
+        world.subscribe(account, f"sales-{number % SALES_PLANS}", "2026-07-01T00:00:00Z", end)
+        for grant in range(random.choice([0, 0, 1, 2])):
+            world.credits.append(
+                {
+                    "credit_id": f"grant-{number}-{grant}",
+                    "account_id": account,
+                    "amount": str(random.choice([1, 20, 300, 5000])),
+                    "currency": "usd",
+                    "category": random.choice(["paid", "promotional"]),
+                    "priority": random.choice(["", "0"]),
+                    "effective_at": "2026-07-01T00:00:00Z",
+                    "expires_at": random.choice(["", "2026-08-15T00:00:00Z"]),
+                    "meter_id": random.choice(["", "units", "paid"]),
+                }
+            )
+    link_shops(world, MOVED_AT)
+
+
+def link_shops(world: World, moved_at: datetime) -> None:
+    """Every shop is one account's until an instant, and another's from then on."""
+    world.links = [each for each in world.links if each["match_value"] not in SHOPS]
+    for shop, (before, after) in SHOPS.items():
+        world.link("foundry", "account", shop, before, end=text_of(moved_at))
+        world.link("foundry", "account", shop, after, start=text_of(moved_at))
+
+
+def _random_charges(random: Random) -> list[Row]:
+    charges = [{"charge_key": model} | random_charge(random, model) for model in MODELS]
+    charges.append({"charge_key": "dynamic"} | priced("dynamic", "paid", amount="$.cost"))
+    for each in charges:
+        if random.random() < 0.3:
+            each["percentage_discount"] = random.choice(["10", "33.3", "100"])
+    return charges
+
+
+def _random_terms(random: Random) -> Row:
+    return {
+        "base_amount": random.choice(["0", "0", "31"]),
+        "minimum_amount": random.choice([None, None, "50", "400"]),
+        "maximum_amount": random.choice([None, None, "500", "2000"]),
+        "included_amount": random.choice([None, None, "5", "300"]),
+    }
+
+
 # --- Making them up -------------------------------------------------------------------------
 
 
@@ -199,6 +279,8 @@ def grouped(random: Random, told: Sequence[Told], label: str = "part") -> Histor
         "opencomputer/scale_events": "ndjson",
         "daytona/usage_periods": "csv",
         "intervals": "csv",
+        "quantities": "csv",
+        "cloudevents": "ndjson",
     }
     for each in random.sample(list(told), len(told)):
         name = f"{each.source}/{label}-{random.randrange(4)}.{formats[each.source]}"
@@ -372,6 +454,52 @@ def _states(random: Random, start: datetime) -> list[datetime | None]:
         [[None], [None, end], [end], [end, later], [None, end, end], [start - MICROSECOND]]
     )
     return states
+
+
+def make_sales(random: Random, label: str) -> list[Told]:
+    """Records of quantities/ and events, some of shops, whose ids begin with the label."""
+    told: list[Told] = []
+    for account in [*(f"sold-{number}" for number in range(SALES_ACCOUNTS)), *SHOPS]:
+        for number in range(random.randrange(4)):
+            at = FIRST_DAY + random.randrange(-10 * 24 * 60, 5 * 24 * 60) * MINUTE
+            told.append(_sale(random, f"{label}/{account}/{number}", account, at))
+    return told
+
+
+def _sale(random: Random, record_id: str, account: str, at: datetime) -> Told:
+    amount = str(Decimal(random.randrange(1, 150_000)).scaleb(-2))
+    meter = random.choice([*ROUNDED, "paid"])
+    facts = {"id": record_id, "is_replaceable": meter != "paid"}
+    if meter != "paid":
+        row = quantity(record_id, account, meter, amount, at, at + MINUTE)
+        return Told("quantities", row, at + MINUTE, facts)
+    event = {
+        "specversion": "1.0",
+        "id": record_id,
+        "source": "shop",
+        "type": PAID,
+        "subject": account,
+        "time": text_of(at),
+        "data": {"paid": amount, "cost": random.choice(["0.25", "3.333", "70"])},
+    }
+    return Told("cloudevents", event, at, facts)
+
+
+def correct_some(random: Random, sales: Sequence[Told], as_of: datetime) -> list[Row]:
+    """Lines of corrections.csv about some sales: most of them void, others replaced."""
+    return [
+        {
+            "correction_id": f"{told.facts['id']}/{text_of(as_of)}",
+            "record_id": told.facts["id"],
+            "action": "replace" if is_replaced else "void",
+            "quantity": str(random.randrange(1000)) if is_replaced else "",
+            "reason": "wrong",
+            "requested_by": "Ada",
+            "requested_at": text_of(as_of - random.randrange(60) * MINUTE),
+        }
+        for told in random.sample(list(sales), 30)
+        for is_replaced in [told.facts["is_replaceable"] and random.random() < 0.4]
+    ]
 
 
 # --- What they come to ----------------------------------------------------------------------

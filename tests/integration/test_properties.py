@@ -18,20 +18,27 @@ import pytest
 from histories import (
     MICROSECOND,
     MINUTE,
+    MOVED_AT,
     NOBODY,
     RATED_INSTANTS,
     History,
     Told,
+    correct_some,
     expected_days,
     expected_months,
     grouped,
+    link_shops,
     make_history,
+    make_sales,
     prepare,
     prepare_rating,
+    prepare_sales,
 )
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from world import START, World, charge, meters, plan, utc, version
+from world import START, Row, World, charge, meters, plan, utc, version
+
+from dagster_project.lib import pipeline
 
 pytestmark = pytest.mark.integration
 
@@ -234,16 +241,25 @@ def test_rating_adds_what_files_clock_and_ledger_change(
 ) -> None:
     """Late files, odd steps of the clock and approvals, also ahead of it: always as if built anew.
 
-    After every step all marts are those of another home that refreshes everything. Towards the end
-    a subscription and a credit pass to another account, after statements of theirs were approved.
+    After every step all marts are those of another home that refreshes everything, and what was
+    approved with its corrections is what that home rates. Records are voided and replaced and
+    prices of the past published all along. Towards the end a subscription, a credit and shops pass
+    to another account, after statements of theirs were approved.
     """
     history = make_history(random, 20)
+    sales = {label: make_sales(random, label) for label in ("early", "middle", "late")}
+    for label, told in sales.items():
+        history.files |= grouped(random, told, label).files
+    sold = [told for each in sales.values() for told in each]
     names = random.sample(sorted(history.files), len(history.files))
     world = new_world()
     prepare_rating(world)
+    prepare_sales(world, random)
     mirror = shared_landing(new_world, world)
+    corrections: list[Row] = []
     # Some steps stop just before, at or just after an instant, others anywhere between two.
-    instants = sorted(random.sample(RATED_INSTANTS, 7))
+    # The last three are about the end of August, so that what corrects July is approved, too.
+    instants = [*sorted(random.sample(RATED_INSTANTS[:-3], 4)), *RATED_INSTANTS[-3:]]
     approved: set[str] = set()
     for step, instant in enumerate(instants):
         as_of = instant + random.choice(
@@ -251,18 +267,118 @@ def test_rating_adds_what_files_clock_and_ledger_change(
         )
         if random.random() < 0.6:
             history.write(world, names[step :: len(instants)])
+        if step > 1:
+            corrections += correct_some(random, sold, as_of)
+            world.write("corrections.csv", corrections)
         if step == 4:
             pass_on(world, mirror)
         world.build(as_of)
         refresh_like(mirror, world, as_of)
         assert_same(world, mirror)
-        if step in (1, 3):
-            approved |= approve_some(world, random, as_of, approved)
+        assert_corrected(world, charged(mirror, "intermediate.int_lines_rated", as_of))
+        assert_added_up(world)
+        if step in (1, 3, 5):
+            ahead = random.choice([timedelta(0), timedelta(hours=random.randrange(1, 200))])
+            when = as_of + (ahead if step < 5 else timedelta(0))
+            approved |= approve_some(world, random, when, approved)
+    corrected = world.query(
+        """
+        select count(*) as corrections from marts.fct_charges
+        where charge_class = 'correction' group by corrects_charge_id
+        """
+    )
+    assert len(corrected) > 200
+    assert sum(row["corrections"] > 1 for row in corrected) > 3
+    # A home that knows of no approval rates the same, and draws the same credits.
+    alone = shared_landing(new_world, world)
+    alone.build(as_of)
+    assert_corrected(world, charged(alone, "marts.fct_charges", as_of))
+    drawn = """
+        select credit_id, sum(applied_minor)::bigint as drawn from marts.fct_credit_burndown
+        group by credit_id having sum(applied_minor) <> 0 order by credit_id
+    """
+    assert world.query(drawn) == alone.query(drawn)
+    assert len(world.query(drawn)) > 20
+
+
+Charged = dict[str, tuple[Decimal, Decimal, int]]
+
+
+def charged(world: World, table: str, as_of: datetime) -> Charged:
+    """Quantity, exact amount and minor units of each line, corrections added to what they correct.
+
+    Read from the warehouse; lines of which nothing is left are not there.
+    """
+    line = "charge_id" if table.startswith("int") else "coalesce(corrects_charge_id, charge_id)"
+    with pipeline.warehouse(world.settings(as_of), read_only=True) as con:
+        rows = con.execute(
+            f"""
+            select {line}, coalesce(sum(quantity), 0), sum(amount), sum(amount_minor)::bigint
+            from {table} group by 1
+            """
+        ).fetchall()
+    return {row[0]: row[1:] for row in rows if any(row[1:])}
+
+
+def assert_corrected(world: World, rated: Charged) -> None:
+    """Every approved line with all its corrections, and every other line, is as it is rated."""
+    rows = world.query(
+        """
+        select coalesce(corrects_charge_id, charge_id) as charge_id, sum(amount) as amount,
+               coalesce(sum(quantity), 0) as quantity, sum(amount_minor)::bigint as amount_minor
+        from marts.fct_charges group by 1
+        """
+    )
+    found = {
+        row["charge_id"]: (row["quantity"], row["amount"], row["amount_minor"])
+        for row in rows
+        if row["quantity"] or row["amount"] or row["amount_minor"]
+    }
+    assert found == rated, differences(found, rated)
+
+
+def assert_added_up(world: World) -> None:
+    """Lines sum to their statement, and what is metered to the reconciliation of its period."""
+    differing = world.query(
+        """
+        select statement_id, subtotal_minor, total_minor
+        from marts.fct_statements as statements
+        left join marts.fct_charges as charges using (statement_id)
+        group by all
+        having subtotal_minor <> coalesce(sum(charges.amount_minor), 0)
+            or total_minor <> subtotal_minor - any_value(credits_minor)
+            or bool_or(charges.account_id <> statements.account_id)
+            or bool_or(charges.currency <> statements.currency)
+        """
+    )
+    assert differing == []
+    # What bob approved stays his, and is reconciled with his subscription, the heir's by now.
+    differing = world.query(
+        """
+        with amounts as (
+            select account_id, meter_id, period_start, period_end, amount_minor,
+                   0 as reconciled_minor
+            from marts.fct_charges where meter_id is not null
+            union all
+            select account_id, meter_id, period_start, period_end, 0, warehouse_amount_minor
+            from marts.fct_reconciliation
+        )
+        select if(account_id = 'heir', 'bob', account_id) as account_id, meter_id, period_start,
+               period_end, sum(amount_minor) as billed, sum(reconciled_minor) as reconciled
+        from amounts group by all having billed <> reconciled
+        """
+    )
+    assert differing == []
+    assert world.value("select sum(total_minor + credits_minor) from marts.fct_statements") == (
+        world.value("select sum(warehouse_amount_minor) from marts.fct_reconciliation")
+        + world.value("select sum(amount_minor) from marts.fct_charges where meter_id is null")
+    )
 
 
 def pass_on(world: World, mirror: World) -> None:
-    """Give bob's first subscription to an heir and ann's greater credit to bob."""
+    """Give bob's first subscription to an heir and ann's greater credit to bob; move shops."""
     for each in (world, mirror):
+        link_shops(each, MOVED_AT - timedelta(days=3))
         each.subscriptions = [
             row | {"account_id": "heir"} if row["subscription_id"] == "sub-bob-1" else row
             for row in each.subscriptions
@@ -282,8 +398,8 @@ def refresh_like(mirror: World, world: World, as_of: datetime) -> None:
     mirror.build(as_of, full_refresh=True)
 
 
-def approve_some(world: World, random: Random, as_of: datetime, approved: set[str]) -> set[str]:
-    """Approve some of the closed statements, at once or with a clock that is ahead; their ids."""
+def approve_some(world: World, random: Random, when: datetime, approved: set[str]) -> set[str]:
+    """Approve some of the closed statements, with the clock at an instant; their ids."""
     closed = world.query(
         """
         select statement_id, account_id, period from marts.fct_statements
@@ -292,9 +408,9 @@ def approve_some(world: World, random: Random, as_of: datetime, approved: set[st
         sorted(approved),
     )
     chosen = [row for row in closed if random.random() < 0.5]
-    ahead = random.choice([timedelta(0), timedelta(hours=random.randrange(1, 200))])
-    for row in chosen:
-        world.approve(row["period"], as_of + ahead, [row["account_id"]])
+    for period in sorted({row["period"] for row in chosen}):
+        accounts = sorted({row["account_id"] for row in chosen if row["period"] == period})
+        world.approve(period, when, accounts)
     return {row["statement_id"] for row in chosen}
 
 

@@ -36,7 +36,8 @@ signed as (
         stripe_event_name,
         quantity,
         amount,
-        amount_minor
+        amount_minor,
+        true as is_rated
     from rated
     union all
     select
@@ -54,7 +55,8 @@ signed as (
         stripe_event_name,
         cast(-quantity as decimal(38, 12)) as quantity,
         cast(-amount as decimal(38, 18)) as amount,
-        -amount_minor as amount_minor
+        -amount_minor as amount_minor,
+        false as is_rated
     from frozen
     where charge_class <> 'correction'
     union all
@@ -73,31 +75,35 @@ signed as (
         stripe_event_name,
         cast(-quantity as decimal(38, 12)) as quantity,
         cast(-amount as decimal(38, 18)) as amount,
-        -amount_minor as amount_minor
+        -amount_minor as amount_minor,
+        false as is_rated
     from frozen
     where charge_class = 'correction'
 ),
 
--- The columns beside the sums are part of the key or follow from it; max() only picks their value.
+-- The columns beside the sums are part of the key or follow from it, and max() only picks their value;
+-- or they are those of the approved line, if there is one: a line of another plan may have its id. Two
+-- currencies never add: they would be two lines with one id, which stops the run.
 differences as (
     select
         corrects_charge_id,
         corrected_statement_id,
+        currency,
         max(account_id) as account_id,
         max(subscription_id) as subscription_id,
-        max(plan_id) as plan_id,
+        coalesce(max(plan_id) filter (where not is_rated), max(plan_id)) as plan_id,
         max(plan_version) as plan_version,
         max(charge_key) as charge_key,
         max(meter_id) as meter_id,
         max(period_start) as period_start,
         max(period_end) as period_end,
-        max(currency) as currency,
-        max(stripe_event_name) as stripe_event_name,
+        coalesce(max(stripe_event_name) filter (where not is_rated), max(stripe_event_name))
+            as stripe_event_name,
         cast(sum(quantity) as decimal(38, 12)) as quantity,
         cast(sum(amount) as decimal(38, 18)) as amount,
         cast(sum(amount_minor) as bigint) as amount_minor
     from signed
-    group by corrects_charge_id, corrected_statement_id
+    group by corrects_charge_id, corrected_statement_id, currency
     having sum(amount) <> 0 or sum(amount_minor) <> 0 or coalesce(sum(quantity), 0) <> 0
 )
 
@@ -105,7 +111,8 @@ select
     {{ correction_id('placed.statement_id', 'differences.corrects_charge_id') }} as charge_id,
     placed.statement_id,
     differences.corrected_statement_id,
-    differences.account_id,
+    -- A subscription that passed to another account takes its corrections along.
+    coalesce(placed.account_id, differences.account_id) as account_id,
     differences.subscription_id,
     differences.plan_id,
     differences.plan_version,
