@@ -4,7 +4,7 @@
 -- Found by the sandbox alone first: of one column the scan knows the wanted values before it reads the others.
 select events.*
 from {{ ref('stg_e2b__events') }} as events
-semi join {{ ref('stg_compute__touched_sandboxes') }} as touched using (sandbox_id)
+semi join {{ ref('stg_compute__touched_sandboxes') }} as sandboxes using (sandbox_id)
 where
     {{ 'false' if flags.FULL_REFRESH else 'events.known_at <= ' ~ as_of() }}
     {{ and_touched('events', 'e2b') }}
