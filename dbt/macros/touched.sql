@@ -14,6 +14,13 @@
     {%- endif %}
 {%- endmacro %}
 
+{#- The E2B deliveries of the sandboxes whose runs this build makes: those that new records touch, or all. -#}
+{% macro e2b_events_made_again() -%}
+    {%- set touched_events = ref('stg_e2b__touched_events') -%}
+    {%- set every_event = ref('stg_e2b__events') -%}
+    {{- every_event if flags.FULL_REFRESH else touched_events -}}
+{%- endmacro %}
+
 {#- For a pre-hook of an incremental model: removes the rows whose key is in `touched`, before the new
     ones are added. -#}
 {% macro delete_touched(touched, keys) -%}

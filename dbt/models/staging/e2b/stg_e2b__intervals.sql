@@ -4,10 +4,9 @@
 with
 
 events as (
-    select events.*
-    from {{ ref('stg_e2b__events') }} as events
-    where events.known_at <= {{ as_of() }}
-    {{ and_touched('events', 'e2b') }}
+    select *
+    from {{ e2b_events_made_again() }}
+    where known_at <= {{ as_of() }}
 ),
 
 counted as (
@@ -111,7 +110,7 @@ unsized as (
         max(events.template_id) as template_id
     from begun
     left join told_by_other_runs as others using (run_number)
-    inner join {{ ref('stg_e2b__events') }} as events
+    inner join {{ e2b_events_made_again() }} as events
         on begun.source_account = events.source_account
         and begun.sandbox_id = events.sandbox_id
         and begun.execution_id = events.execution_id

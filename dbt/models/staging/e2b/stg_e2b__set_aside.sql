@@ -9,8 +9,8 @@
 {%- set run_hash = 'hash(source_account, sandbox_id, execution_id)' %}
 with
 
--- A build that makes some runs again reads the events once; one that makes all of them would only copy them.
-events as {{ 'not ' if flags.FULL_REFRESH }}materialized (
+-- Read twice: cheaper than keeping a copy of all of them.
+events as not materialized (
     select
         load_seq,
         record_number,
@@ -21,10 +21,9 @@ events as {{ 'not ' if flags.FULL_REFRESH }}materialized (
         event_id,
         event_type,
         occurred_at
-    from {{ ref('stg_e2b__events') }} as events
+    from {{ e2b_events_made_again() }} as events
     {{ anti_join_voided() }}
     where events.known_at <= {{ as_of() }}
-    {{ and_touched('events', 'e2b') }}
 ),
 
 repetitive_runs as (
