@@ -15,7 +15,7 @@ event_names as (
         charges.plan_version,
         charges.charge_key,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as stripe_event_name
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters on charges.meter_id = meters.meter_id
 ),
 
