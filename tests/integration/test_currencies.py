@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from world import START, Cases, World, charge, plan, quantity, version
+from world import START, Cases, World, charge, plan, quantity, utc, version
+
+from dagster_project.ledger import Ledger
+from dagster_project.stripe.push import plan as plan_push
+from reports.exports.export import Request, export
+from reports.summary import read_summary
 
 pytestmark = pytest.mark.integration
 
@@ -409,3 +416,220 @@ def test_the_clock_makes_a_rate_known(world: World) -> None:
     incremental = world.digests()
     world.build("2026-08-01T00:00:00", full_refresh=True)
     assert world.digests() == incremental
+
+
+# --- Minor units 0, 2 and 3, from the plan to Stripe ----------------------------------------------
+
+JULY = (utc("2026-07-01"), utc("2026-08-01"))
+AFTER = "2026-08-02T06:00:00"
+
+
+def _of_units(name: str, currency: str, unit_amount: str, **terms: Any) -> Row:
+    units = charge("units", "units", unit_amount)
+    return plan(name, version(START, [units], currency=currency, **terms))
+
+
+def _invoice(account: str, currency: str, units: int, amount: int, unit_minor: str) -> Row:
+    start, end = (int(each.timestamp()) for each in JULY)
+    line = {
+        "id": f"il-{account}",
+        "amount": amount,
+        "currency": currency,
+        "quantity": units,
+        "quantity_decimal": str(units),
+        "period": {"start": start, "end": end},
+        "pricing": {"unit_amount_decimal": unit_minor, "price_details": {"price": "price_1"}},
+    }
+    return {
+        "id": f"in-{account}",
+        "customer": f"cus_{account}",
+        "currency": currency,
+        "status": "paid",
+        "created": end,
+        "fetched_at": "2026-08-02T00:00:00Z",
+        "lines": {"has_more": False, "data": [line]},
+    }
+
+
+def _credit(credit_id: str, account: str, amount: str, currency: str) -> Row:
+    return {
+        "credit_id": credit_id,
+        "account_id": account,
+        "amount": amount,
+        "currency": currency,
+        "category": "paid",
+        "priority": "",
+        "effective_at": START,
+        "expires_at": "",
+        "meter_id": "",
+    }
+
+
+@pytest.fixture(scope="module")
+def billed(new_world: NewWorld) -> World:
+    """July of accounts in yen, dinars, euros, and one that changes from dollars to euros."""
+    world = new_world()
+    world.meters = [METERS[0] | {"stripe_event_name": "units"}]
+    world.plans = [
+        _of_units("yen", "jpy", "0.5", base_amount="100", included_amount="10"),
+        _of_units("dinar", "kwd", "0.0015", minimum_amount="0.2005"),
+        _of_units("dinar_cap", "kwd", "0.0015", maximum_amount="0.1"),
+        _of_units("euro", "eur", "0.01"),
+        _of_units("dollar", "usd", "0.01"),
+    ]
+    for account, currency, plan_id in (
+        ("yen", "jpy", "yen"),
+        ("dinar", "kwd", "dinar"),
+        ("dinar_cap", "kwd", "dinar_cap"),
+        ("euro", "eur", "euro"),
+    ):
+        _account(world, account, currency, plan_id, started_at="2026-07-01T00:00:00Z")
+    world.account("mover", plan_id=None)
+    world.subscribe("mover", "dollar", "2026-07-01T00:00:00Z", "2026-07-16T00:00:00Z")
+    world.subscribe("mover", "euro", "2026-07-16T00:00:00Z")
+    for account in ("yen", "dinar", "dinar_cap"):
+        _used(world, account, "101", "2026-07-10")
+    _used(world, "euro", "100", "2026-07-10")
+    _used(world, "mover", "100", "2026-07-10")
+    _used(world, "mover", "50", "2026-07-20")
+    world.credits = [
+        _credit("yen-1", "yen", "20", "jpy"),
+        _credit("yen-2", "yen", "1000", "usd"),
+        _credit("dinar-1", "dinar", "0.1004", "kwd"),
+        _credit("dinar-2", "dinar", "7", "eur"),
+    ]
+    used = {"yen": 101, "dinar": 101, "dinar_cap": 101, "euro": 100, "mover": 150}
+    start, end = (int(each.timestamp()) for each in JULY)
+    told = {"fetched_at": "2026-08-02T00:00:00Z"}
+    span = {"start_time": start, "end_time": end, "meter": "mtr_1"}
+    world.write(
+        "stripe/customers/all.jsonl", [{"id": f"cus_{name}", "created": 1} for name in used]
+    )
+    world.write("stripe/meters/all.jsonl", [{"id": "mtr_1", "event_name": "units", "created": 1}])
+    world.write(
+        "stripe/prices/all.jsonl",
+        [{"id": "price_1", "recurring": {"meter": "mtr_1"}, "created": 1}],
+    )
+    world.write(
+        "stripe/meter_event_summaries/all.jsonl",
+        [
+            {"id": f"s-{name}", "customer": f"cus_{name}", "aggregated_value": value} | span | told
+            for name, value in used.items()
+        ],
+    )
+    world.write(
+        "stripe/invoices/all.jsonl",
+        [
+            _invoice("yen", "jpy", 101, 51, "0.5"),
+            _invoice("dinar", "kwd", 101, 152, "1.5"),
+            _invoice("dinar_cap", "kwd", 101, 152, "1.5"),
+            _invoice("euro", "usd", 100, 100, "1"),
+            _invoice("mover", "usd", 150, 150, "1"),
+        ],
+    )
+    world.build(AFTER)
+    return world
+
+
+def _classes(world: World, account: str) -> dict[str, int]:
+    lines = world.lines(account, statement_period="2026-07")
+    return {line["charge_class"]: line["amount_minor"] for line in lines}
+
+
+def test_a_statement_in_yen_has_no_decimals(billed: World) -> None:
+    """101 * 0.5 = 50.5 yen, 51; 10 are included, the fee is 100; a credit of 20 yen pays usage."""
+    assert _classes(billed, "yen") == {"usage": 51, "included": -10, "base_fee": 100}
+    assert _statement(billed, "yen", "2026-07") == ("jpy", 141, 20, 121)
+
+
+def test_a_statement_in_dinars_has_three_decimals(billed: World) -> None:
+    """101 * 0.0015 = 0.1515 dinars, 152 fils; the minimum 200.5 is 201; the credit 100.4 is 100."""
+    assert _classes(billed, "dinar") == {"usage": 152, "minimum_true_up": 49}
+    assert _statement(billed, "dinar", "2026-07") == ("kwd", 201, 100, 101)
+    assert _classes(billed, "dinar_cap") == {"usage": 152, "maximum_cap": -52}
+    assert _statement(billed, "dinar_cap", "2026-07") == ("kwd", 100, 0, 100)
+
+
+def test_a_credit_in_another_currency_pays_nothing(billed: World) -> None:
+    rows = billed.query(
+        "select credit_id, applied_minor, remaining_minor from marts.fct_credit_burndown"
+        " inner join marts.fct_statements using (statement_id) where period = '2026-07' order by 1"
+    )
+    assert [tuple(row.values()) for row in rows] == [("dinar-1", 100, 0), ("yen-1", 20, 0)]
+
+
+def test_invoices_of_every_minor_unit_are_compared_with_the_statement(billed: World) -> None:
+    """The invoice of the euro account is in dollars; the mover has both under one event name."""
+    rows = billed.query(
+        "select account_id, currency, warehouse_quantity, warehouse_amount_minor,"
+        " stripe_invoice_amount_minor, unexplained_amount_minor from marts.fct_reconciliation"
+        " where period_start = ? order by account_id",
+        JULY[0],
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("dinar", "kwd", Decimal(101), 152, 152, 0),
+        ("dinar_cap", "kwd", Decimal(101), 152, 152, 0),
+        ("euro", "eur", Decimal(100), 100, None, 0),
+        ("mover", None, Decimal(150), None, None, 0),
+        ("yen", "jpy", Decimal(101), 51, 51, 0),
+    ]
+    causes = billed.query(
+        "select account_id, leg, cause, quantity_delta, amount_delta_minor,"
+        " evidence ->> '$.currencies[1]' as second from marts.fct_discrepancies order by 1"
+    )
+    assert [tuple(row.values()) for row in causes] == [
+        ("euro", "meter_invoice", "currencies_differ", Decimal(0), 0, "usd"),
+        ("mover", "meter_invoice", "currencies_differ", Decimal(0), 0, "usd"),
+    ]
+
+
+def test_totals_are_by_currency(billed: World, tmp_path: Path) -> None:
+    """Every sum over statements or lines: the run's summary, control totals of an export."""
+    summary = read_summary(billed.home / "marts.duckdb", billed.home / "marts")
+    july = [
+        (row["currency"], row["statements"], row["total_minor"])
+        for row in summary["charges"]
+        if row["period"] == "2026-07"
+    ]
+    assert july == [("eur", 2, 150), ("jpy", 1, 121), ("kwd", 2, 201), ("usd", 1, 100)]
+    waiting = [(row["currency"], row["total_minor"]) for row in summary["approvals_waiting"]]
+    assert sorted(waiting) == [
+        ("eur", 50),
+        ("eur", 100),
+        ("jpy", 121),
+        ("kwd", 100),
+        ("kwd", 101),
+        ("usd", 100),
+    ]
+    manifest = export(
+        billed.home / "marts.duckdb",
+        Request("charges", date(2026, 7, 1), date(2026, 8, 1), tmp_path / "out"),
+    )
+    exact = {row["currency"]: row["amount_minor"] for row in manifest["control_totals"]}
+    assert exact == {"eur": 150, "jpy": 141, "kwd": 301, "usd": 100}
+
+
+def test_what_is_pushed_are_quantities_whatever_the_currency(billed: World) -> None:
+    """Approved as they stand; the mover's two statements are two events under one name."""
+    approved = billed.approve("2026-07", AFTER)
+    assert sorted((each.currency, each.total_minor) for each in approved) == [
+        ("eur", 50),
+        ("eur", 100),
+        ("jpy", 121),
+        ("kwd", 100),
+        ("kwd", 101),
+        ("usd", 100),
+    ]
+    ledger = Ledger(billed.settings(utc(AFTER)).ledger_url)
+    try:
+        events = plan_push(ledger, utc(AFTER)).new
+    finally:
+        ledger.close()
+    assert sorted((each.account_id, Decimal(each.value)) for each in events) == [
+        ("dinar", Decimal(101)),
+        ("dinar_cap", Decimal(101)),
+        ("euro", Decimal(100)),
+        ("mover", Decimal(50)),
+        ("mover", Decimal(100)),
+        ("yen", Decimal(101)),
+    ]
