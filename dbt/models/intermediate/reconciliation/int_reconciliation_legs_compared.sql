@@ -7,7 +7,8 @@
 --   pushed_meter      what Stripe should hold -> what its meter holds
 --   meter_invoice     what its meter holds    -> what its invoices say
 -- Values are in minor units, each the value of its quantity on the statement; the right one of
--- meter_invoice is what the invoice really says, both nothing where it is in another currency. A difference within the tolerance is none, and is
+-- meter_invoice is what the invoice really says, both nothing where it is in another currency. A
+-- difference within the tolerance is none, and is
 -- carried on as the left side's quantity.
 with
 

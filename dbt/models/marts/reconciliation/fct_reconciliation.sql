@@ -2,7 +2,8 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
 ) }}
--- Grain: account, meter, billing period, currency of its statements: every measure of the same usage side by side. Source of
+-- Grain: account, meter, billing period, currency of its statements: every measure of the same usage
+-- side by side. Source of
 -- truth: today's rating (warehouse), the ledger (approved, pushed), the Stripe exports, the providers'
 -- own totals. Null means that a side says nothing about the period (not approved, not exported), zero
 -- that it says none. Unexplained is what the causes in fct_discrepancies leave of the differences on
