@@ -19,7 +19,7 @@ from reports.publish import Build
 # Content that decides which account usage belongs to: when it changes, all usage is built again.
 _USAGE_REFERENCES = ("accounts", "account_links")
 # Content that decides what usage costs: when it changes, everything is rated again.
-_RATING_REFERENCES = ("pricebook", "subscriptions", "credits")
+_RATING_REFERENCES = ("pricebook", "subscriptions", "credits", "exchange_rates")
 
 # Of the tables in `ops`, those that are sources of the models (beside all in `raw`).
 _READ_BY_MODELS = ("loads", "quarantine", "run_context")
@@ -169,7 +169,7 @@ def _usage_reason(
 
 def _rating_reason(inputs: Inputs, previous: Inputs | None) -> str:
     if previous is None or inputs.rating_references != previous.rating_references:
-        return "price book, subscriptions or credits changed"
+        return "price book, subscriptions, credits or exchange rates changed"
     if inputs.ledger != previous.ledger:
         return "the ledger changed"
     return ""

@@ -17,7 +17,7 @@ select
         cast(greatest(charges.billable_before + charges.billable_quantity, 0) as decimal(38, 12)) as units,
         charges.billable_in_period = 0 and charges.zero_usage = 'charge_first_tier_flat' as is_unused
     from {{ charges }} as charges
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers
+    inner join {{ ref('int_price_tiers') }} as tiers
         on charges.plan_id = tiers.plan_id
         and charges.plan_version = tiers.plan_version
         and charges.charge_key = tiers.charge_key

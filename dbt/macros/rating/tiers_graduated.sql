@@ -25,7 +25,7 @@ from (
         {{ units_in_tier('charges.billable_before + charges.billable_quantity') }} as units,
         charges.billable_in_period = 0 and charges.zero_usage = 'charge_first_tier_flat' as is_unused
     from {{ charges }} as charges
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers using (plan_id, plan_version, charge_key)
+    inner join {{ ref('int_price_tiers') }} as tiers using (plan_id, plan_version, charge_key)
 ) as shares
 where units <> units_before or (is_unused and tier_index = 1 and version_number = 1)
 {%- endmacro %}

@@ -15,7 +15,7 @@
         {{ units_in_tier('charges.billable_before') }} as units_before,
         {{ units_in_tier('charges.billable_before + charges.billable_quantity') }} as units
     from {{ charges }} as charges
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers using (plan_id, plan_version, charge_key)
+    inner join {{ ref('int_price_tiers') }} as tiers using (plan_id, plan_version, charge_key)
 ) as shares
 {%- endset -%}
 {{ packages_of_tier(shares) }}

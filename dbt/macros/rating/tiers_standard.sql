@@ -8,6 +8,6 @@ select
     tiers.unit_amount,
     cast(0 as decimal(38, 18)) as flat_amount
 from {{ charges }} as charges
-inner join {{ ref('stg_pricebook__tiers') }} as tiers using (plan_id, plan_version, charge_key)
+inner join {{ ref('int_price_tiers') }} as tiers using (plan_id, plan_version, charge_key)
 where charges.billable_quantity <> 0
 {%- endmacro %}

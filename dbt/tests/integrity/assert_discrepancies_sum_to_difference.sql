@@ -11,11 +11,12 @@ differences as (
         meter_id,
         period_start,
         period_end,
+        currency,
         sum(left_quantity) as left_quantity,
         sum(right_quantity) as right_quantity,
         sum(value_difference_minor) as value_difference_minor
     from {{ ref('int_reconciliation_legs_compared') }}
-    group by account_id, meter_id, period_start, period_end
+    group by account_id, meter_id, period_start, period_end, currency
 ),
 
 causes as (
@@ -24,11 +25,12 @@ causes as (
         meter_id,
         period_start,
         period_end,
+        currency,
         sum(quantity_delta) as quantity_delta,
         sum(amount_delta_minor) as amount_delta_minor
     from {{ ref('fct_discrepancies') }}
     where leg <> 'provider_warehouse'
-    group by account_id, meter_id, period_start, period_end
+    group by account_id, meter_id, period_start, period_end, currency
 ),
 
 told as (
@@ -43,11 +45,13 @@ told as (
         and differences.meter_id = reconciliation.meter_id
         and differences.period_start = reconciliation.period_start
         and differences.period_end = reconciliation.period_end
+        and differences.currency is not distinct from reconciliation.currency
     left join causes
         on differences.account_id = causes.account_id
         and differences.meter_id = causes.meter_id
         and differences.period_start = causes.period_start
         and differences.period_end = causes.period_end
+        and differences.currency is not distinct from causes.currency
 )
 
 select *

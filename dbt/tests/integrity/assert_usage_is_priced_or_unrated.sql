@@ -15,7 +15,7 @@ measured as (
         sum(usage.quantity) as quantity
     from {{ ref('int_segment_usage') }} as usage
     inner join {{ ref('int_billing_segments') }} as segments using (segment_id)
-    semi join {{ ref('stg_pricebook__charges') }} as charges
+    semi join {{ ref('int_price_charges') }} as charges
         on segments.plan_id = charges.plan_id
         and segments.plan_version = charges.plan_version
         and usage.meter_id = charges.meter_id
@@ -26,7 +26,7 @@ priced as (
     select distinct
         measured.statement_id, measured.plan_version, measured.meter_id, measured.dimensions
     from measured
-    inner join {{ ref('stg_pricebook__charges') }} as charges
+    inner join {{ ref('int_price_charges') }} as charges
         on measured.plan_id = charges.plan_id
         and measured.plan_version = charges.plan_version
         and measured.meter_id = charges.meter_id

@@ -27,6 +27,7 @@ from ingest.sources.pricebook.grammar import (
 from ingest.sources.pricebook.rows import (
     ChargeRow,
     MeterRow,
+    Owner,
     PriceBook,
     TierRow,
     VersionRow,
@@ -35,6 +36,7 @@ from ingest.sources.pricebook.rows import (
     tier_rows,
     utc_text,
     version_key,
+    version_names,
     version_row,
 )
 from ingest.sources.pricebook.yaml_lines import Document, Location, Unquoted, Value
@@ -117,25 +119,29 @@ class _Checker:
         plan = _validated(Plan, document, location, value)
         _define(self._plans, document, (*location, "plan_id"), value)
         valid: dict[int, Version] = {}
-        for index, item in enumerate(_list_in(value, "versions")):
+        items = _list_in(value, "versions")
+        for index, item in enumerate(items):
             at = (*location, "versions", index)
             version = _validated(Version, document, at, item)
             if version is not None:
                 _check_version(document, at, version, valid)
                 valid[index] = version
-                if plan is not None:
-                    self._versions.append(version_row(document.file, plan, version))
-            self._charges_of(document, at, item, plan, version)
+        names = version_names(valid)
+        for index, item in enumerate(items):
+            owner = None
+            if plan is not None and index in valid:
+                owner = (document.file, plan.plan_id, names[index])
+                self._versions.append(version_row(owner, plan, valid[index]))
+            self._charges_of(document, (*location, "versions", index), item, owner)
 
     def _charges_of(
         self,
         document: Document,
         location: Location,
         value: Value,
-        plan: Plan | None,
-        version: Version | None,
+        owner: Owner | None,
     ) -> None:
-        """The charges of a version; without a valid plan and version only their errors count."""
+        """The charges of a version; without an owner, which is wrong, only their errors count."""
         keys: dict[str, int] = {}
         for index, item in enumerate(_list_in(value, "charges")):
             at = (*location, "charges", index)
@@ -145,10 +151,9 @@ class _Checker:
                 document.report(
                     (*at, "charge_key"), f"{key!r} is already the key of charges[{keys[key]}]"
                 )
-            if checked is None or plan is None or version is None:
+            if checked is None or owner is None:
                 continue
             charge, properties, where = checked
-            owner = (document.file, plan.plan_id, utc_text(version.valid_from))
             self._charges.append(charge_row(owner, index + 1, charge, properties, where))
             self._tiers += tier_rows(owner, charge.charge_key, properties)
 
@@ -348,20 +353,20 @@ def _check_version(
     if version.threshold_amount is not None:
         _check_rated(document, (*location, "threshold_amount"), "threshold_amount", None)
     for index, other in earlier.items():
-        if version.valid_from == other.valid_from:
+        if (version.valid_from, version.currency) == (other.valid_from, other.currency):
             document.report(
                 (*location, "valid_from"),
-                f"{utc_text(version.valid_from)} is already the start of versions[{index}]",
+                f"{utc_text(version.valid_from)} is already the start of versions[{index}], in the "
+                "same currency",
             )
             break
-    for key in ("currency", "interval"):
-        mine = getattr(version, key)
-        theirs = getattr(next(iter(earlier.values()), version), key)
-        if mine != theirs:
-            document.report(
-                (*location, key),
-                f"{mine!r} after {theirs!r}: a plan keeps its {key}; make it another plan",
-            )
+    interval = next(iter(earlier.values()), version).interval
+    if version.interval != interval:
+        document.report(
+            (*location, "interval"),
+            f"{version.interval!r} after {interval!r}: a plan keeps its interval; make it another "
+            "plan",
+        )
 
 
 def _properties(document: Document, location: Location, charge: Charge) -> Section | None:

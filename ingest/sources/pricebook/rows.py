@@ -7,7 +7,7 @@ zone. A field is a column of the same name.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -117,7 +117,7 @@ class TierRow:
 
 Row = MeterRow | VersionRow | ChargeRow | TierRow
 
-# File, plan_id and plan_version of a charge.
+# File, plan_id and plan_version of a version and its charges.
 Owner = tuple[str, str, str]
 
 
@@ -190,14 +190,32 @@ def meter_row(file: str, meter: Meter) -> MeterRow:
     )
 
 
-def version_row(file: str, plan: Plan, version: Version) -> VersionRow:
+def version_names(versions: Mapping[int, Version]) -> dict[int, str]:
+    """The plan_version of each version of one plan, by the same keys.
+
+    A version is named by its start; one in another currency than the plan's earliest version (of
+    several at once, the one listed first) has its currency behind that (DECISIONS D58).
+    """
+    currency = min(
+        ((version.valid_from, index, version.currency) for index, version in versions.items()),
+        default=(None, 0, ""),
+    )[2]
+    return {
+        index: utc_text(version.valid_from)
+        + ("" if version.currency == currency else f"@{version.currency}")
+        for index, version in versions.items()
+    }
+
+
+def version_row(owner: Owner, plan: Plan, version: Version) -> VersionRow:
     """The row of a plan version; what it does not give stays null."""
+    file, plan_id, plan_version = owner
     limits, alerts = version.limits, version.alerts_percent
     return VersionRow(
         file=file,
-        plan_id=plan.plan_id,
-        plan_name=plan.name or plan.plan_id,
-        plan_version=utc_text(version.valid_from),
+        plan_id=plan_id,
+        plan_name=plan.name or plan_id,
+        plan_version=plan_version,
         valid_from=version.valid_from,
         published_at=version.published_at or version.valid_from,
         currency=version.currency,

@@ -858,11 +858,8 @@ def test_a_plan_has_a_version(landing: Path) -> None:
         (
             # The same instant in another zone.
             "{valid_from: 2026-04-22T05:00:00+05:00, currency: usd}",
-            "valid_from: 2026-04-22T00:00:00Z is already the start of versions[0]",
-        ),
-        (
-            "{valid_from: 2026-05-01T00:00:00Z, currency: eur}",
-            "currency: 'eur' after 'usd': a plan keeps its currency; make it another plan",
+            "valid_from: 2026-04-22T00:00:00Z is already the start of versions[0], in the same "
+            "currency",
         ),
     ],
 )
@@ -870,6 +867,36 @@ def test_versions_of_a_plan_go_together(landing: Path, second: str, expected: st
     assert errors(landing, meters=METERS, plans=f"{PLANS}      - {second}\n") == [
         f"plans.yaml:12: plans[0].versions[1].{expected}"
     ]
+
+
+def test_a_plan_has_a_price_list_for_each_currency(landing: Path) -> None:
+    """The earliest version says the plan's currency, of several at once the first in the file."""
+    versions = "".join(
+        f"""\
+      - valid_from: {start}
+        currency: {currency}
+        charges:
+          - {{charge_key: c, meter_id: seconds, model: standard, properties: {{unit_amount: "1"}}}}
+"""
+        for start, currency in (
+            ("2026-06-01T00:00:00Z", "gbp"),
+            ("2026-05-01T00:00:00Z", "EUR"),
+            ("2026-05-01T00:00:00Z", "usd"),
+            ("2026-06-01T00:00:00Z", "eur"),
+        )
+    )
+    plans = f"plans:\n  - plan_id: pro\n    versions:\n{versions}"
+    book = load(landing, meters=METERS, plans=plans)
+    names = [
+        "2026-05-01T00:00:00Z",
+        "2026-05-01T00:00:00Z@usd",
+        "2026-06-01T00:00:00Z",
+        "2026-06-01T00:00:00Z@gbp",
+    ]
+    assert [row.plan_version for row in book.versions] == names
+    assert [row.plan_version for row in book.charges] == names
+    assert [row.plan_version for row in book.tiers] == names
+    assert [row.currency for row in book.versions] == ["eur", "usd", "eur", "gbp"]
 
 
 def test_the_charges_of_a_broken_version_are_still_checked(landing: Path) -> None:

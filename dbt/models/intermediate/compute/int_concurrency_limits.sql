@@ -8,5 +8,5 @@ select
     segments.segment_end as to_at,
     versions.max_concurrent_sandboxes
 from {{ ref('int_account_segments') }} as segments
-inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+inner join {{ ref('int_price_versions') }} as versions using (plan_id, plan_version)
 where versions.max_concurrent_sandboxes is not null

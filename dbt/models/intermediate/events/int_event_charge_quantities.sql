@@ -13,7 +13,7 @@ charges as (
         charges.where_dimensions,
         meters.meter_id,
         meters.is_additive
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('int_event_meters') }} as meters using (meter_id)
 ),
 

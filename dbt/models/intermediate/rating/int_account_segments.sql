@@ -3,7 +3,7 @@
     pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
 ) }}
 -- Grain: one stretch of an account's time with one subscription, one billing period and one plan
--- version, either of a trial or charged. Segments of an account never overlap: usage inside one is
+-- version of its price list, either of a trial or charged. Segments of an account never overlap: usage inside one is
 -- rated by it (or, in a trial, by nothing) and by nothing else.
 with
 
@@ -36,8 +36,11 @@ segments as (
         on periods.subscription_id = subscriptions.subscription_id
         and periods.period_start < subscriptions.in_force_end
         and periods.period_end > subscriptions.in_force_start
-    inner join {{ ref('stg_pricebook__versions') }} as versions
+    left join {{ ref('int_statement_price_lists') }} as price_lists
+        on periods.statement_id = price_lists.statement_id
+    inner join {{ ref('int_price_versions') }} as versions
         on periods.plan_id = versions.plan_id
+        and coalesce(price_lists.price_list, '') = versions.price_list
         and periods.period_end > versions.valid_from
         and periods.period_start < coalesce(versions.valid_to, periods.period_end)
 ),

@@ -23,6 +23,8 @@ subscriptions as (
 boundaries as (
     select
         account_id,
+        plan_id,
+        timezone,
         clock_start,
         clock_end,
         (anchor_local + to_months(cast(period_number * months as integer))) at time zone timezone
@@ -74,9 +76,36 @@ prices_published as (
 ),
 
 approvals as (
-    select approvals.approval_id, approvals.account_id, approvals.approved_at, context.clock_start
+    select
+        approvals.approval_id,
+        approvals.account_id,
+        approvals.currency,
+        approvals.approved_at,
+        context.clock_start
     from {{ ref('stg_ledger__approvals') }} as approvals
     cross join context
+),
+
+currencies as (
+    select account_id, lower(currency) as currency
+    from {{ ref('stg_accounts__accounts') }}
+    union
+    select account_id, currency
+    from approvals
+),
+
+-- A rate is known from the first instant of its day in UTC, when the day may have begun for the account.
+rates_known as (
+    select boundaries.account_id
+    from boundaries
+    inner join currencies using (account_id)
+    inner join {{ ref('stg_accounts__exchange_rates') }} as rates
+        on currencies.currency = rates.to_currency
+        and cast(boundaries.boundary at time zone boundaries.timezone as date) >= rates.rate_date
+        and boundaries.clock_start < cast(rates.rate_date as timestamp) at time zone 'UTC'
+    semi join {{ ref('stg_pricebook__versions') }} as versions
+        on boundaries.plan_id = versions.plan_id and rates.from_currency = versions.plan_currency
+    where boundaries.boundary <= boundaries.clock_end
 ),
 
 ledger_entries as (
@@ -105,5 +134,7 @@ union
 select account_id from credits_granted
 union
 select account_id from prices_published
+union
+select account_id from rates_known
 union
 select account_id from ledger_entries

@@ -16,7 +16,7 @@ fees as (
             ) }}
             else base_amount
         end as full_amount
-    from {{ ref('stg_pricebook__versions') }}
+    from {{ ref('int_price_versions') }}
     where base_amount <> 0
 ),
 

@@ -14,9 +14,9 @@ charges as (
         meters.rounding_mode,
         meters.rounding_step,
         tiers.unit_amount
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters using (meter_id)
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers
+    inner join {{ ref('int_price_tiers') }} as tiers
         on charges.plan_id = tiers.plan_id
         and charges.plan_version = tiers.plan_version
         and charges.charge_key = tiers.charge_key
@@ -39,7 +39,7 @@ conditions as (
         described.charge_key,
         described.meter_id,
         described.where_dimensions
-    from {{ ref('stg_pricebook__charges') }} as described
+    from {{ ref('int_price_charges') }} as described
     semi join charges using (plan_id, charge_key, meter_id)
 ),
 
@@ -206,6 +206,18 @@ read as (
     from told
 ),
 
+-- What the events tell is in the plan's currency.
+converted as (
+    select
+        * replace (
+            case
+                when exchange_rate is null then told_amount
+                else {{ multiply_exactly('told_amount', 'exchange_rate') }}
+            end as told_amount
+        )
+    from read
+),
+
 every_charge as (
     select
         statement_id,
@@ -241,7 +253,7 @@ every_charge as (
             when told_amount is null then 'event_amount_not_a_number'
             when told_amount < 0 then 'event_amount_negative'
         end as issue
-    from read
+    from converted
 )
 
 select

@@ -14,7 +14,7 @@ limits as (
         {{ to_minor('maximum_amount', 'currency') }} as maximum_minor,
         {{ to_minor('minimum_amount', 'currency') }} as minimum_minor,
         {{ to_minor('included_amount', 'currency') }} as included_minor
-    from {{ ref('stg_pricebook__versions') }}
+    from {{ ref('int_price_versions') }}
     where maximum_amount is not null or minimum_amount is not null or included_amount is not null
 ),
 

@@ -23,7 +23,7 @@ version_currencies as (
     select segments.statement_id, arg_min(versions.currency, segments.segment_start) as currency
     from {{ ref('int_account_segments') }} as segments
     {{ semi_join_touched_accounts() }}
-    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+    inner join {{ ref('int_price_versions') }} as versions using (plan_id, plan_version)
     group by segments.statement_id
 ),
 

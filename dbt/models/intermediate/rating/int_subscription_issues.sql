@@ -1,5 +1,5 @@
 -- Grain: one subscription that has begun, and one thing that keeps it from being rated in all of its time,
--- with the time that it is not.
+-- or in its account's currency, with the time that it is not.
 with
 
 subscriptions as (
@@ -57,3 +57,16 @@ select
     in_force_start as ended_at
 from {{ ref('int_subscriptions_resolved') }}
 where in_force_start > started_at
+
+union all
+
+select
+    issue,
+    subscription_id,
+    min(account_id) as account_id,
+    min(plan_id) as plan_id,
+    min(period_start) as started_at,
+    max(period_end) as ended_at
+from {{ ref('int_statement_price_lists') }}
+where issue is not null
+group by issue, subscription_id

@@ -10,7 +10,7 @@ charges as (
         described.is_rated_by_event
     from {{ ref('int_charge_quantities') }} as charges
     {{ semi_join_touched_accounts() }}
-    inner join {{ ref('stg_pricebook__charges') }} as described using (plan_id, plan_version, charge_key)
+    inner join {{ ref('int_price_charges') }} as described using (plan_id, plan_version, charge_key)
     where charges.model = 'percentage'
 ),
 
@@ -38,7 +38,7 @@ charges_by_event as (
         summed.quantity,
         summed.flat_amount
     from charges
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers using (plan_id, plan_version, charge_key)
+    inner join {{ ref('int_price_tiers') }} as tiers using (plan_id, plan_version, charge_key)
     inner join summed using (charge_id)
     where charges.is_rated_by_event and tiers.up_to is null
 ),

@@ -9,7 +9,7 @@ unmatched as (
         charges.plan_version,
         matches.meter_id,
         matches.dimensions
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('int_usage_matched') }} as matches using (meter_id, where_dimensions)
     group by charges.plan_id, charges.plan_version, matches.meter_id, matches.dimensions
     having not bool_or(matches.is_match)
@@ -51,7 +51,7 @@ select
     sum(usage.quantity) as quantity
 from {{ ref('int_segment_usage') }} as usage
 inner join {{ ref('int_account_segments') }} as segments using (segment_id)
-semi join {{ ref('stg_pricebook__charges') }} as charges
+semi join {{ ref('int_price_charges') }} as charges
     on segments.plan_id = charges.plan_id
     and segments.plan_version = charges.plan_version
     and usage.meter_id = charges.meter_id

@@ -4,7 +4,7 @@ with
 
 versions as (
     select plan_id, plan_version, currency, {{ minor_factor('currency') }} as minor_factor
-    from {{ ref('stg_pricebook__versions') }}
+    from {{ ref('int_price_versions') }}
 ),
 
 priced as (

@@ -41,13 +41,13 @@ full_prices as (
             (100 - coalesce(charges.percentage_discount, 0)) * cast(0.01 as decimal(18, 2))
             as decimal(38, 18)
         ) as share_to_pay
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters on charges.meter_id = meters.meter_id
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers
+    inner join {{ ref('int_price_tiers') }} as tiers
         on charges.plan_id = tiers.plan_id
         and charges.plan_version = tiers.plan_version
         and charges.charge_key = tiers.charge_key
-    inner join {{ ref('stg_pricebook__versions') }} as versions
+    inner join {{ ref('int_price_versions') }} as versions
         on charges.plan_id = versions.plan_id and charges.plan_version = versions.plan_version
     where coalesce(charges.stripe_event_name, meters.stripe_event_name) <> ''
 ),
@@ -64,7 +64,7 @@ versions as (
         plan_id,
         plan_version,
         row_number() over (order by plan_id, plan_version) as version_number
-    from {{ ref('stg_pricebook__versions') }}
+    from {{ ref('int_price_versions') }}
 ),
 
 in_force as (

@@ -14,7 +14,9 @@ legs as (
         legs.value_difference_minor,
         legs.differs,
         sides.*,
-        cast({{ value_at('legs.right_quantity', 'sides') }} as bigint) as expected_amount_minor
+        cast(case
+            when sides.is_one_currency then {{ value_at('legs.right_quantity', 'sides') }} else 0
+        end as bigint) as expected_amount_minor
     from {{ ref('int_reconciliation_legs_compared') }} as legs
     inner join {{ ref('int_reconciliation_sides_joined') }} as sides
         on legs.account_id = sides.account_id
@@ -23,7 +25,7 @@ legs as (
         and legs.period_end = sides.period_end
     where
         legs.leg = 'meter_invoice'
-        and (legs.differs or legs.value_difference_minor <> 0)
+        and (legs.differs or legs.value_difference_minor <> 0 or not sides.is_one_currency)
         and {{ is_reconciled_again('legs.account_id') }}
 ),
 
@@ -80,6 +82,7 @@ causes as (
         *,
         2 as priority,
         case
+            when not is_one_currency then 'currencies_differ'
             when is_other_price then 'price_not_in_force'
             when is_rounding then 'line_rounding'
             else 'invoice_amount_differs'
@@ -89,8 +92,13 @@ causes as (
     from judged
     where
         line_count > 0
-        and right_value_minor <> expected_amount_minor
-        and (not differs or is_other_price or not is_rounding)
+        and (
+            not is_one_currency
+            or (
+                right_value_minor <> expected_amount_minor
+                and (not differs or is_other_price or not is_rounding)
+            )
+        )
 )
 
 select
@@ -111,6 +119,7 @@ select
         "stripe_invoice_quantity": "case when line_count > 0 then " ~ plain_decimal("right_quantity") ~ " end",
         "stripe_invoice_amount_minor": "cast(stripe_invoice_amount_minor as varchar)",
         "expected_amount_minor": "cast(case when line_count = 0 then left_value_minor else expected_amount_minor end as varchar)",
+        "currencies": "case when not is_one_currency then currencies end",
         "invoiced_unit_amounts_minor": plain_decimals("invoice_unit_amounts_minor"),
         "unit_amounts_in_force_minor": plain_decimals("unit_amounts_in_force"),
         "stripe_customer_id": "nullif(stripe_customer_id, '')",

@@ -7,7 +7,8 @@
 --   pushed_meter      what Stripe should hold -> what its meter holds
 --   meter_invoice     what its meter holds    -> what its invoices say
 -- Values are in minor units, each the value of its quantity on the statement; the right one of
--- meter_invoice is what the invoice really says. A difference within the tolerance is none, and is
+-- meter_invoice is what the invoice really says, both nothing where it is in another currency. A
+-- difference within the tolerance is none, and is
 -- carried on as the left side's quantity.
 with
 
@@ -53,6 +54,7 @@ legs as (
         meter_id,
         period_start,
         period_end,
+        currency,
         'warehouse_pushed' as leg,
         warehouse_quantity as left_quantity,
         ledger_quantity as right_quantity,
@@ -69,6 +71,7 @@ legs as (
         meter_id,
         period_start,
         period_end,
+        currency,
         'pushed_meter' as leg,
         baseline_quantity as left_quantity,
         meter_quantity as right_quantity,
@@ -85,11 +88,12 @@ legs as (
         meter_id,
         period_start,
         period_end,
+        currency,
         'meter_invoice' as leg,
         meter_quantity as left_quantity,
         invoice_quantity as right_quantity,
-        {{ value_at('meter_quantity') }} as left_value_minor,
-        coalesce(stripe_invoice_amount_minor, 0) as right_value_minor
+        case when is_one_currency then {{ value_at('meter_quantity') }} else 0 end as left_value_minor,
+        case when is_one_currency then coalesce(stripe_invoice_amount_minor, 0) else 0 end as right_value_minor
     from invoiced
     where is_invoice_compared
 )

@@ -22,7 +22,7 @@ charges as (
         charges.where_dimensions,
         meters.measure,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as stripe_event_name
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters on charges.meter_id = meters.meter_id
     where meters.source = 'compute'
 ),

@@ -17,11 +17,17 @@ lines as (
         period_end,
         min(meter_id) as meter_id,
         cast(sum(warehouse_quantity) as decimal(38, 12)) as warehouse_quantity,
-        cast(sum(warehouse_amount_minor) as bigint) as warehouse_amount_minor,
         cast(sum(billed_quantity) as decimal(38, 12)) as billed_quantity,
-        cast(sum(billed_amount_exact_minor) as decimal(38, 18)) as billed_amount_exact_minor,
-        cast(sum(billed_amount_minor) as bigint) as billed_amount_minor,
-        cast(sum(billed_line_count) as bigint) as billed_line_count
+        cast(sum(billed_line_count) as bigint) as billed_line_count,
+        list_sort(list(distinct currency)) as currencies,
+        -- Amounts of different currencies never add: then quantities are compared alone.
+        cast(case when count(distinct currency) = 1 then sum(warehouse_amount_minor) end as bigint)
+            as warehouse_amount_minor,
+        cast(
+            case when count(distinct currency) = 1 then sum(billed_amount_exact_minor) end as decimal(38, 18)
+        ) as billed_amount_exact_minor,
+        cast(case when count(distinct currency) = 1 then sum(billed_amount_minor) end as bigint)
+            as billed_amount_minor
     from {{ ref('int_statement_lines_totalled') }}
     where stripe_event_name <> ''
     group by account_id, stripe_event_name, period_start, period_end
@@ -110,7 +116,7 @@ joined as (
             strftime(keys.period_start at time zone coalesce(accounts.timezone, 'UTC'), '%Y-%m')
         ) as period,
         coalesce(lines.warehouse_quantity, cast(0 as decimal(38, 12))) as warehouse_quantity,
-        coalesce(lines.warehouse_amount_minor, 0) as warehouse_amount_minor,
+        case when lines.account_id is null then 0 else lines.warehouse_amount_minor end as warehouse_amount_minor,
         coalesce(lines.billed_quantity, cast(0 as decimal(38, 12))) as billed_quantity,
         coalesce(lines.billed_amount_exact_minor, cast(0 as decimal(38, 18)))
             as billed_amount_exact_minor,
@@ -123,7 +129,15 @@ joined as (
         ledger.identifiers,
         ledger.rejections,
         approved_periods.account_id is not null as has_approval,
-        coalesce(prices.unit_amount_minor, cast(0 as decimal(38, 18))) as unit_amount_minor,
+        -- Without one currency a unit has no one value.
+        case
+            when len(lines.currencies) > 1 then cast(0 as decimal(38, 18))
+            else coalesce(prices.unit_amount_minor, cast(0 as decimal(38, 18)))
+        end as unit_amount_minor,
+        lines.currencies as statement_currencies,
+        list_sort(list_distinct(list_concat(
+            coalesce(lines.currencies, []), coalesce(stripe_invoice.currencies, [])
+        ))) as currencies,
         prices.unit_amounts_minor as unit_amounts_in_force,
         stripe_meter.stripe_meter_quantity,
         stripe_meter.customer_ids as meter_customer_ids,
@@ -196,7 +210,7 @@ joined as (
 )
 
 select
-    * exclude (is_meter_covered, is_meter_comparable, is_invoice_covered, is_outside_stripe)
+    * exclude (is_meter_covered, is_meter_comparable, is_invoice_covered, is_outside_stripe, statement_currencies)
         replace (has_approval and not is_outside_stripe as has_approval),
     -- Where the ledger pushed for anybody in the month, what it pushed is what Stripe should hold;
     -- else something else pushes, and Stripe should hold what the statement bills.
@@ -208,5 +222,9 @@ select
     period in (select pushed_months.period from pushed_months) as is_ledger_baseline,
     is_meter_covered and is_meter_comparable and not is_outside_stripe as is_meter_compared,
     is_meter_covered and is_meter_comparable and is_invoice_covered and not is_outside_stripe
-        as is_invoice_compared
+        as is_invoice_compared,
+    case
+        when len(coalesce(statement_currencies, currencies)) = 1 then coalesce(statement_currencies, currencies)[1]
+    end as currency,
+    len(currencies) <= 1 as is_one_currency
 from joined

@@ -1,4 +1,4 @@
--- Grain: account, Stripe event name, meter, billing period: what the statement of the period bills
+-- Grain: account, Stripe event name, meter, billing period, currency: what the statement of the period bills
 -- for the meter, corrections of earlier periods among it, and what today's facts give for the
 -- usage of the period itself. The two differ once a statement is approved: from then on its lines
 -- stand still. A discount is a line of its own beside its charge and belongs to the charge's event
@@ -15,7 +15,7 @@ event_names as (
         charges.plan_version,
         charges.charge_key,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as stripe_event_name
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters on charges.meter_id = meters.meter_id
 ),
 
@@ -40,6 +40,7 @@ amounts as (
         lines.charge_key,
         lines.meter_id,
         lines.stripe_event_name,
+        lines.currency,
         true as is_billed,
         lines.quantity,
         lines.amount_minor,
@@ -56,6 +57,7 @@ amounts as (
         lines.charge_key,
         lines.meter_id,
         lines.stripe_event_name,
+        lines.currency,
         false as is_billed,
         lines.quantity,
         lines.amount_minor,
@@ -69,6 +71,7 @@ select
     amounts.meter_id,
     statements.period_start,
     statements.period_end,
+    amounts.currency,
     cast(coalesce(sum(amounts.quantity) filter (where not amounts.is_billed), 0) as decimal(38, 12))
         as warehouse_quantity,
     cast(coalesce(sum(amounts.amount_minor) filter (where not amounts.is_billed), 0) as bigint)

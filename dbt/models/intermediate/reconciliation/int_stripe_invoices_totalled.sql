@@ -29,6 +29,7 @@ metered as (
         lines.quantity,
         lines.is_quantity_truncated,
         lines.amount_minor,
+        coalesce(lines.currency, invoices.currency) as currency,
         coalesce(lines.unit_amount_minor, prices.unit_amount_minor) as unit_amount_minor,
         lines.period_start
         + to_microseconds((epoch_us(lines.period_end) - epoch_us(lines.period_start)) // 2)
@@ -79,7 +80,9 @@ select
     period_start,
     period_end,
     cast(sum(quantity) as decimal(38, 12)) as stripe_invoice_quantity,
-    cast(sum(amount_minor) as bigint) as stripe_invoice_amount_minor,
+    -- Amounts of different currencies never add.
+    cast(case when count(distinct currency) <= 1 then sum(amount_minor) end as bigint) as stripe_invoice_amount_minor,
+    list_sort(list(distinct currency) filter (where currency is not null)) as currencies,
     count(*) as line_count,
     count(*) filter (where is_quantity_truncated) as truncated_line_count,
     bool_and(is_finalized) as is_finalized,

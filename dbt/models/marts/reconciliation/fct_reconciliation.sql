@@ -2,11 +2,13 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
 ) }}
--- Grain: account, meter, billing period: every measure of the same usage side by side. Source of
+-- Grain: account, meter, billing period, currency of its statements: every measure of the same usage
+-- side by side. Source of
 -- truth: today's rating (warehouse), the ledger (approved, pushed), the Stripe exports, the providers'
 -- own totals. Null means that a side says nothing about the period (not approved, not exported), zero
 -- that it says none. Unexplained is what the causes in fct_discrepancies leave of the differences on
--- all legs between warehouse and Stripe.
+-- all legs between warehouse and Stripe. One currency a row: amounts of different ones never add. Where
+-- Stripe has the usage of several under one event name, its row has no currency and no amounts.
 with
 
 legs as (
@@ -100,12 +102,14 @@ sent as (
         end as stripe_invoice_quantity,
         sides.warehouse_amount_minor,
         case
+            when not sides.is_one_currency then null
             when sides.is_invoice_compared then coalesce(sides.stripe_invoice_amount_minor, 0)
             else sides.stripe_invoice_amount_minor
         end as stripe_invoice_amount_minor,
         coalesce(unexplained.unexplained_quantity, cast(0 as decimal(38, 12)))
             as unexplained_quantity,
-        coalesce(unexplained.unexplained_amount_minor, 0) as unexplained_amount_minor
+        coalesce(unexplained.unexplained_amount_minor, 0) as unexplained_amount_minor,
+        sides.currency
     from {{ ref('int_reconciliation_sides_joined') }} as sides
     left join unexplained
         on sides.account_id = unexplained.account_id
@@ -131,19 +135,32 @@ not_sent as (
         warehouse_amount_minor,
         cast(null as bigint) as stripe_invoice_amount_minor,
         cast(0 as decimal(38, 12)) as unexplained_quantity,
-        cast(0 as bigint) as unexplained_amount_minor
+        cast(0 as bigint) as unexplained_amount_minor,
+        currency
     from {{ ref('int_statement_lines_totalled') }}
     where stripe_event_name = ''
+),
+
+metered as (
+    select * from sent
+    union all
+    select * from not_sent
+),
+
+currencies as (
+    select account_id, meter_id, period_start, period_end, min(currency) as currency
+    from metered
+    group by account_id, meter_id, period_start, period_end
 ),
 
 -- A total of a meter that the plan does not charge has a row too: the warehouse rates none of it.
 told_by_provider as (
     select
-        account_id,
-        meter_id,
-        period_start,
-        period_end,
-        provider_quantity,
+        told.account_id,
+        told.meter_id,
+        told.period_start,
+        told.period_end,
+        told.provider_quantity,
         cast(0 as decimal(38, 12)) as warehouse_quantity,
         cast(null as decimal(38, 12)) as approved_quantity,
         cast(null as decimal(38, 12)) as pushed_quantity,
@@ -152,15 +169,15 @@ told_by_provider as (
         cast(0 as bigint) as warehouse_amount_minor,
         cast(null as bigint) as stripe_invoice_amount_minor,
         cast(0 as decimal(38, 12)) as unexplained_quantity,
-        cast(0 as bigint) as unexplained_amount_minor
-    from {{ ref('int_provider_totals_compared') }}
-    where provider_quantity is not null and {{ is_reconciled_again('account_id') }}
+        cast(0 as bigint) as unexplained_amount_minor,
+        currencies.currency
+    from {{ ref('int_provider_totals_compared') }} as told
+    left join currencies using (account_id, meter_id, period_start, period_end)
+    where told.provider_quantity is not null and {{ is_reconciled_again('told.account_id') }}
 ),
 
 rows_by_event as (
-    select * from sent
-    union all
-    select * from not_sent
+    select * from metered
     union all
     select * from told_by_provider
 )
@@ -179,6 +196,7 @@ select
     cast(sum(warehouse_amount_minor) as bigint) as warehouse_amount_minor,
     cast(sum(stripe_invoice_amount_minor) as bigint) as stripe_invoice_amount_minor,
     cast(sum(unexplained_quantity) as decimal(38, 12)) as unexplained_quantity,
-    cast(sum(unexplained_amount_minor) as bigint) as unexplained_amount_minor
+    cast(sum(unexplained_amount_minor) as bigint) as unexplained_amount_minor,
+    currency
 from rows_by_event
-group by account_id, meter_id, period_start, period_end
+group by account_id, meter_id, period_start, period_end, currency

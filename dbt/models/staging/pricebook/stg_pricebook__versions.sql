@@ -1,5 +1,6 @@
 -- Grain: one plan version that had been published by the as-of time; it is in force from valid_from
--- until the next published version of its plan.
+-- until the next published version of its plan in its currency. A plan's currency is that of its first
+-- version (which its name says too: DECISIONS D58); its versions in another are a price list beside it.
 with
 
 published as (
@@ -24,9 +25,17 @@ published as (
         cast(json_extract(limits, '$.allowed_memory_mib') as bigint[]) as allowed_memory_mib
     from {{ source('pricebook', 'pricebook_versions') }}
     where {{ from_current_loads() }} and published_at <= {{ as_of() }}
+),
+
+priced as (
+    select
+        *,
+        lead(valid_from) over (partition by plan_id, currency order by valid_from) as valid_to,
+        first_value(currency) over (partition by plan_id order by plan_version) as plan_currency
+    from published
 )
 
 select
     *,
-    lead(valid_from) over (partition by plan_id order by valid_from) as valid_to
-from published
+    case when currency = plan_currency then '' else currency end as price_list
+from priced
