@@ -72,7 +72,7 @@ in_line_order as (
             order by charges.plan_version, prices.charge_order nulls last, charges.charge_key
         ) as line_number
     from charges
-    left join {{ ref('stg_pricebook__charges') }} as prices using (plan_id, plan_version, charge_key)
+    left join {{ ref('int_price_charges') }} as prices using (plan_id, plan_version, charge_key)
 ),
 
 claims as (

@@ -132,9 +132,9 @@ charges as (
         meters.source as meter_source,
         meters.rounding_mode,
         meters.rounding_step
-    from {{ ref('stg_pricebook__charges') }} as charges
+    from {{ ref('int_price_charges') }} as charges
     inner join {{ ref('stg_pricebook__meters') }} as meters using (meter_id)
-    inner join {{ ref('stg_pricebook__tiers') }} as tiers
+    inner join {{ ref('int_price_tiers') }} as tiers
         on charges.plan_id = tiers.plan_id
         and charges.plan_version = tiers.plan_version
         and charges.charge_key = tiers.charge_key

@@ -18,8 +18,8 @@ charges as (
             else hours.model
         end as rated_as
     from {{ ref('int_gate_charge_hours') }} as hours
-    inner join {{ ref('stg_pricebook__charges') }} as described using (plan_id, plan_version, charge_key)
-    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+    inner join {{ ref('int_price_charges') }} as described using (plan_id, plan_version, charge_key)
+    inner join {{ ref('int_price_versions') }} as versions using (plan_id, plan_version)
 ),
 {% for rated_as in ('standard', 'graduated', 'volume', 'package', 'volume_package') %}
 {{ rated_as }} as (

@@ -62,7 +62,7 @@ quantities as (
         charges.included_quantity as threshold_quantity,
         used.quantity
     from accounts
-    inner join {{ ref('stg_pricebook__charges') }} as charges using (plan_id, plan_version)
+    inner join {{ ref('int_price_charges') }} as charges using (plan_id, plan_version)
     inner join used
         on accounts.statement_id = used.statement_id
         and charges.charge_key = used.charge_key

@@ -48,7 +48,7 @@ usage as (
 -- Plans that sell nothing but what they include.
 quantity_plans as (
     select plan_id, plan_version
-    from {{ ref('stg_pricebook__charges') }}
+    from {{ ref('int_price_charges') }}
     group by plan_id, plan_version
     having min(included_quantity) > 0
 )
@@ -85,9 +85,9 @@ from in_force
 inner join periods using (statement_id)
 inner join subscriptions_begun using (subscription_id)
 inner join {{ ref('stg_accounts__subscriptions') }} as subscriptions using (subscription_id)
-inner join {{ ref('stg_pricebook__versions') }} as versions
+inner join {{ ref('int_price_versions') }} as versions
     on in_force.plan_id = versions.plan_id and in_force.plan_version = versions.plan_version
-inner join {{ ref('stg_pricebook__versions') }} as first_versions
+inner join {{ ref('int_price_versions') }} as first_versions
     on in_force.plan_id = first_versions.plan_id and periods.first_version = first_versions.plan_version
 left join quantity_plans
     on in_force.plan_id = quantity_plans.plan_id and in_force.plan_version = quantity_plans.plan_version

@@ -30,7 +30,9 @@ converted as (
             {{ multiply_exactly('versions.minimum_amount', 'conversions.exchange_rate') }} as minimum_amount,
             {{ multiply_exactly('versions.maximum_amount', 'conversions.exchange_rate') }} as maximum_amount,
             {{ multiply_exactly('versions.included_amount', 'conversions.exchange_rate') }} as included_amount,
-            {{ multiply_exactly('versions.threshold_amount', 'conversions.exchange_rate') }} as threshold_amount
+            {{ multiply_exactly('versions.threshold_amount', 'conversions.exchange_rate') }} as threshold_amount,
+            {{ multiply_exactly('versions.default_spending_cap', 'conversions.exchange_rate') }}
+                as default_spending_cap
         )
     from conversions
     inner join versions on conversions.plan_id = versions.plan_id and versions.price_list = ''

@@ -12,7 +12,7 @@ open_statements as (
 
 minimums as (
     select plan_id, plan_version, {{ to_minor('minimum_amount', 'currency') }} as minimum_minor
-    from {{ ref('stg_pricebook__versions') }}
+    from {{ ref('int_price_versions') }}
     where minimum_amount is not null
 ),
 

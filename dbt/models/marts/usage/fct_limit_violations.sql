@@ -37,7 +37,7 @@ size_limits as (
     select segments.*, versions.allowed_memory_mib
     from {{ ref('int_account_segments') }} as segments
     {{ semi_join_touched_accounts() }}
-    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id, plan_version)
+    inner join {{ ref('int_price_versions') }} as versions using (plan_id, plan_version)
     where versions.allowed_memory_mib is not null
 ),
 
