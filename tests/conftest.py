@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
 
 from ingest.settings import Settings
 from tests.small_landing import NOW, write_small_landing
@@ -18,8 +18,8 @@ _OURS = ("METERHOUSE_", "STRIPE_", "E2B_", "DAGSTER_", "DBT_")
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("meterhouse", deadline=None)
-settings.load_profile("meterhouse")
+hypothesis_settings.register_profile("meterhouse", deadline=None)
+hypothesis_settings.load_profile("meterhouse")
 
 
 # Warnings that are not ours to fix, each with where it comes from.

@@ -314,8 +314,8 @@ def test_spoiled_reference_files_cost_nothing_but_their_records(seed: int) -> No
             good[f"{name}.csv"] = texts
         zone.load()
         assert_every_bad_record_has_its_reason(zone)
-        # A spoiled record may come before the good one and have its identity: that one repeats it. Or
-        # it may have its account and begin earlier: that one overlaps it.
+        # A spoiled record may come before the good one and have its identity: that one repeats it.
+        # Or it may have its account and begin earlier: that one overlaps it.
         displaced = zone.rows(
             "select file, raw from ops.quarantine where reason like '%repeats record%'"
             " or reason like '%contradicts record%' or reason like '%overlaps subscription%'"
