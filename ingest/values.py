@@ -249,7 +249,9 @@ def parse_json(text: str) -> Any:
             object_pairs_hook=_unique_keys,
         )
     except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error.msg} at character {error.pos + 1}") from error
+        # Some of the messages end in "at" themselves.
+        what = error.msg.removesuffix(" at")
+        raise ValueError(f"is not JSON: {what} at character {error.pos + 1}") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
     except InvalidOperation as error:

@@ -827,7 +827,7 @@ def test_random_prices_come_to_what_the_rules_say(new_world: NewWorld, random: R
     found = amounts(world)
     assert {key for key in found if key not in expected} == set()
     wrong = {
-        key: (found.get(key, Decimal(0)), float(amount))
+        key: (found.get(key, Decimal(0)), amount)
         for key, amount in expected.items()
         if Fraction(found.get(key, Decimal(0))) != amount
     }

@@ -279,6 +279,7 @@ BAD: list[tuple[Any, str]] = [
     (PAUSED | {"event_data": {"execution": 5}}, "execution must be an object"),
     (PAUSED | {"event_data": {"sandbox_metadata": "x"}}, "sandbox_metadata must be an object"),
     (capture("not json"), "body is not JSON: Expecting value at character 1"),
+    (capture('{"id": "un'), "body is not JSON: Unterminated string starting at character 8"),
     (capture([PAUSED]), "body is not one JSON object"),
     (capture(PAUSED) | {"received_at": "yesterday"}, "received_at is not a time: 'yesterday'"),
     (capture(PAUSED) | {"headers": 5}, "headers must be an object"),
