@@ -115,6 +115,7 @@ ACCOUNTS: dict[str, tuple[str, Used]] = {
     "dynamic": ("dynamic", {}),
     "twice": ("dime", {"a": ("07-10", "units", "100"), "b": ("08-10", "units", "50")}),
     "ended": ("dime", {"a": ("07-10", "units", "60")}),
+    "removed": ("dime", {"a": ("07-10", "units", "30")}),
     "upgraded": ("dime", {"a": ("07-10", "units", "60"), "b": ("08-10", "units", "10")}),
     "switched": ("dime", {"a": ("07-10", "units", "60"), "b": ("08-10", "units", "10")}),
     "giver": ("cents", {}),
@@ -194,7 +195,7 @@ def prepare(world: World) -> None:
         end = "2026-08-01T00:00:00Z" if account in {"ended", "upgraded"} else ""
         world.subscribe(account, plan_id, "2026-07-01T00:00:00Z", end)
     world.subscribe("upgraded", "volume", "2026-08-01T00:00:00Z")
-    for account in ("returned", "drawn", "shifted"):
+    for account in ("returned", "drawn", "shifted", "removed"):
         world.credits.append(
             {
                 "credit_id": f"grant-{account}",
@@ -252,6 +253,7 @@ def tell(world: World) -> None:
     world.subscriptions = [
         each | ({"plan_id": "annual"} if each["account_id"] == "switched" else {})
         for each in world.subscriptions
+        if each["account_id"] != "removed"
     ]
     world.links = [each for each in world.links if each["match_value"] != "wanderer"]
     moved_at = "2026-07-20T00:00:00Z"
@@ -713,6 +715,26 @@ def test_a_subscription_that_has_ended(story: Story, account: str) -> None:
     # August has ended, so that it can be approved at once; it was, on 2 October.
     assert story.bill(NEWS, account, "2026-08") == (400, 0, 400, "closed")
     assert story.bill(SETTLED, account, "2026-08") == (400, 0, 400, "approved")
+
+
+def test_a_subscription_that_is_told_no_more(story: Story) -> None:
+    """30 units at 0.10 had been paid by a credit: both are given back, and the issue names it."""
+    assert story.bill(FIRST_NEWS, "removed", "2026-07") == (300, 300, 0, "approved")
+    assert story.corrections("removed") == [usage("07", "units", "-30", "-3")]
+    assert story.bill(NEWS, "removed", "2026-09") == (-300, -300, 0, "open")
+    assert uses(story, "grant-removed") == [("2026-07", 300, 200), ("2026-09", -300, 500)]
+    issues = story.world.query(
+        "select execution_id, started_at, ended_at from marts.fct_usage_issues"
+        " where issue = 'approved_subscription_gone'"
+    )
+    # Of 2026: July, August and, by the last step, September are approved.
+    assert issues == [
+        {
+            "execution_id": "sub-removed-1",
+            "started_at": utc("2026-07-01T00:00:00Z"),
+            "ended_at": utc("2026-10-01T00:00:00Z"),
+        }
+    ]
 
 
 def test_the_subscription_after_it_is_left_alone(story: Story) -> None:

@@ -1,5 +1,5 @@
--- Grain: one subscription that has begun, and one thing that keeps it from being rated in all of its time,
--- or in its account's currency, with the time that it is not.
+-- Grain: one subscription that has begun (or that the ledger knows), and one thing that keeps it from being
+-- rated in all of its time, or in its account's currency, with the time that it is not.
 with
 
 subscriptions as (
@@ -70,3 +70,18 @@ select
 from {{ ref('int_statement_price_lists') }}
 where issue is not null
 group by issue, subscription_id
+
+union all
+
+-- What was approved of it is taken back by corrections (DECISIONS D65).
+select
+    'approved_subscription_gone' as issue,
+    approvals.subscription_id,
+    arg_max(approvals.account_id, approvals.period_end) as account_id,
+    '' as plan_id,
+    min(approvals.period_start) as started_at,
+    max(approvals.period_end) as ended_at
+from {{ ref('stg_ledger__approvals') }} as approvals
+semi join {{ ref('int_billing_anchors') }} as anchors
+    on approvals.subscription_id = anchors.subscription_id and anchors.started_at = anchors.ended_at
+group by approvals.subscription_id
