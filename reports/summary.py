@@ -84,7 +84,7 @@ _QUERIES: Mapping[str, str] = {
     """,
     "discrepancies": """
         select account_id, meter_id, period_start, period_end, leg, cause, quantity_delta,
-               amount_delta_minor, evidence
+               amount_delta_minor, currency, evidence
         from marts.fct_discrepancies
         order by cause, account_id, meter_id, period_start, leg, quantity_delta, evidence
     """,
@@ -175,6 +175,7 @@ def summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
             "period_start",
             "quantity_delta",
             "amount_delta_minor",
+            "currency",
         ),
     )
     yield from _marts_lines(summary["marts"])
@@ -209,7 +210,8 @@ def discrepancy_lines(discrepancies: Sequence[Mapping[str, Any]]) -> Iterator[st
     """One line for each discrepancy, with its evidence."""
     for row in discrepancies:
         amount = row["amount_delta_minor"]
-        money = "" if amount is None else f", {amount} minor units"
+        currency = "" if row["currency"] is None else f" of {row['currency']}"
+        money = "" if amount is None else f", {amount} minor units{currency}"
         yield (
             f"  {row['cause']} ({row['leg']}): account {row['account_id']}, meter "
             f"{row['meter_id']}, from {row['period_start']}: quantity "

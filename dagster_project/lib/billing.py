@@ -112,7 +112,7 @@ def discrepancies(settings: Settings, period: str | None) -> list[Row]:
         period,
         """
         select account_id, meter_id, period_start, period_end, leg, cause, quantity_delta,
-               amount_delta_minor, evidence
+               amount_delta_minor, compared.currency, evidence
         from marts.fct_discrepancies as compared
         left join marts.dim_accounts as accounts using (account_id)
         where {period}

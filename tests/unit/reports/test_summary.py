@@ -104,12 +104,15 @@ def test_every_discrepancy_has_a_line_with_its_evidence() -> None:
         "period_start": "2026-08-01T00:00:00Z",
         "quantity_delta": "-1.5",
         "amount_delta_minor": None,
+        "currency": None,
         "evidence": "because",
     }
     (line,) = discrepancy_lines([row])
     for part in ("late", "pushed_meter", "a", "-1.5", "because"):
         assert part in line
     assert "minor units" not in line
+    (line,) = discrepancy_lines([row | {"amount_delta_minor": -120, "currency": "jpy"}])
+    assert "quantity -1.5, -120 minor units of jpy; because" in line
 
 
 def test_ten_thousand_accounts_do_not_fill_the_terminal() -> None:
