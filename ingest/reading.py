@@ -311,7 +311,7 @@ def unpaged(batches: Iterable[JsonBatch], key: str) -> Iterator[JsonBatch]:
         for number, text in zip(batch.numbers, batch.texts, strict=True):
             while bad and (bad[0].record_number or 0) < number:
                 shifted.append(_moved(bad.popleft(), shift))
-            held = _held(text, key)
+            held = held_records(text, key)
             if held is None:
                 held = [text]
             numbers += range(number + shift, number + shift + len(held))
@@ -326,23 +326,22 @@ def _moved(record: BadRecord, shift: int) -> BadRecord:
     return record if number is None else replace(record, record_number=number + shift)
 
 
-def _held(text: str, key: str) -> list[str] | None:
+def held_records(text: str, key: str) -> list[str] | None:
     """The texts of the records of a page, None when the text is no page."""
     if not text.startswith("{"):
         return None
     try:
-        members = _members(text)
+        pages = [value for name, value in members(text) if name == key]
     except (ValueError, RecursionError):
         return None
-    pages = [value for name, value in members if name == key]
     if len(pages) != 1 or not pages[0].startswith("["):
         return None
     return cast(JsonBatch, _documents(pages[0])).texts
 
 
-def _members(text: str) -> list[tuple[str, str]]:
+def members(text: str) -> list[tuple[str, str]]:
     """Name and text of each member of a JSON object; ValueError when it is none."""
-    members: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
     at = _skip(text, 1)
     while text[at : at + 1] == '"':
         name, at = _SLICER.raw_decode(text, at)
@@ -351,14 +350,14 @@ def _members(text: str) -> list[tuple[str, str]]:
             break
         start = _skip(text, at + 1)
         _, end = _SLICER.raw_decode(text, start)
-        members.append((name, text[start:end]))
+        found.append((name, text[start:end]))
         at = _skip(text, end)
         if text[at : at + 1] != ",":
             break
         at = _skip(text, at + 1)
     if text[at:].strip(_SPACE) != "}":
         raise ValueError("is not one JSON object")
-    return members
+    return found
 
 
 # Values are only cut out: a number that Python would not read is the matter of its own record.

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.quarantine import BadRecord
-from ingest.reading import json_batches
+from ingest.reading import held_records, json_batches, members
 from ingest.records import TIMESTAMP, Loaded, insert_rows
 from ingest.values import (
     HALF_OF_A_PAIR,
@@ -74,23 +74,29 @@ def load_stripe(con: duckdb.DuckDBPyConnection, kind: str, path: Path, load_seq:
 
 
 def _object_texts(text: str) -> Iterator[str]:
-    """The text itself, or the text of each object when it is a list page.
+    """The text itself, or the text of each object, as it came, when it is a list page.
 
     A page says when it was fetched for all of its objects.
     """
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
+    page = text.strip()
+    objects = held_records(page, "data")
+    told = {} if objects is None else dict(members(page))
+    if objects is None or told.get("object", '"list"') != '"list"':
         yield text
         return
-    is_page = isinstance(parsed, dict) and isinstance(parsed.get("data"), list)
-    if not is_page or parsed.get("object", "list") != "list":
-        yield text
-        return
-    for item in parsed["data"]:
-        if isinstance(item, dict) and "fetched_at" in parsed:
-            item = {"fetched_at": parsed["fetched_at"], **item}
-        yield json.dumps(item, separators=(",", ":"), ensure_ascii=not _is_text(item))
+    for item in objects:
+        yield _fetched_with(told, item)
+
+
+def _fetched_with(page: Mapping[str, str], item: str) -> str:
+    """The text of an object of a page, fetched when the page (texts by name) was unless it says."""
+    if "fetched_at" not in page or not item.startswith("{"):
+        return item
+    own = dict(members(item))
+    if "fetched_at" in own:
+        return item
+    first = f'{{"fetched_at":{page["fetched_at"]}'
+    return f"{first},{item[1:]}" if own else f"{first}}}"
 
 
 def read_object(kind: str, text: str) -> dict[str, Any]:

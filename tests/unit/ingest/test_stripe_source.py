@@ -40,6 +40,23 @@ def test_objects_and_pages(zone: Zone) -> None:
     assert json.loads(found[1][4]) == {"id": "cus_2", "fetched_at": FETCHED}
 
 
+def test_the_numbers_of_a_page_keep_every_digit(zone: Zone) -> None:
+    """Read as a float, the quantity would be 3063729.127861402."""
+    summary = '{"id":"mtrusg_1", "aggregated_value":3063729.127861402012}'
+    own = '{"fetched_at": "2026-08-06T00:00:00Z", "id": "mtrusg_2"}'
+    empty = "{ }"
+    zone.write(
+        "stripe/meter_event_summaries/a.json",
+        f'  {{"object": "list", "fetched_at": "{FETCHED}", "data": [{summary}, {own}, {empty}]}}\n',
+    )
+    zone.load()
+    assert [(row["raw"], row["fetched_at"].day) for row in zone.rows(ROWS)] == [
+        (f'{{"fetched_at":"{FETCHED}",{summary[1:]}', 5),
+        (own, 6),
+    ]
+    assert zone.reasons() == ["id is missing"]
+
+
 def test_summaries_are_told_apart_by_what_they_sum_up(zone: Zone) -> None:
     window = {"meter": "m", "customer": "c", "start_time": 1, "end_time": 2}
     zone.lines(
