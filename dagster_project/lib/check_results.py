@@ -13,6 +13,8 @@ import duckdb
 from dagster_project.lib.tables import table_exists
 from ingest.errors import CheckFailed
 
+# What a person can do about a blocking check that fails.
+REMEDY = "correct the data (corrections.csv voids a record that is wrong)"
 # So many failing rows of a check are kept, so much of each, and so many does a message name.
 KEPT_ROWS = 20
 KEPT_CHARACTERS = 4_000
@@ -174,7 +176,7 @@ def refuse_when_failing(con: duckdb.DuckDBPyConnection, what: str) -> None:
     results = failing(con)
     if results:
         raise CheckFailed(
-            f"cannot {what}: {summary_line(results)}; correct the data and run `meterhouse run`"
+            f"cannot {what}: {summary_line(results)}; {REMEDY} and run `meterhouse run`"
         )
 
 

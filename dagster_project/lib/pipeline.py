@@ -156,7 +156,7 @@ def stop_message(results: Sequence[CheckResult]) -> str:
     """The one line that says which check stopped a run."""
     return (
         f"{check_results.summary_line(list(results))}; the published marts stay as they were: "
-        "correct the data and run again"
+        f"{check_results.REMEDY} and run again"
     )
 
 

@@ -61,12 +61,14 @@ def no_rows(name: str, blocking: bool, detail: str, query: str) -> Rule:
 class Suite:
     """The rules of one raw table, and the source of the loads that fill it.
 
-    `source` also stands for the sources below it.
+    `source` also stands for the sources below it. `record_id` is SQL of the id by which a
+    correction voids a record of the table: the rules do not see those. Null: it cannot.
     """
 
     asset: str
     source: str
     rules: tuple[Rule, ...]
+    record_id: str = "null"
 
     @property
     def table(self) -> str:
@@ -101,6 +103,7 @@ def validate(
         "warehouse": str(settings.warehouse_path.resolve()),
         "load_seqs": [int(load_seq) for load_seq in load_seqs],
         "suites": [suite.asset for suite in suites],
+        "now": settings.now.isoformat(),
     }
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

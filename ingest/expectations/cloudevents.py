@@ -53,4 +53,5 @@ SUITE = Suite(
             ),
         ),
     ),
+    record_id="event_id",
 )

@@ -62,6 +62,9 @@ PERIODS = Suite(
             """,
         ),
     ),
+    record_id="""
+        sandbox_id || '/' || strftime(started_at at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')
+    """,
 )
 
 # What an organisation may have at once, in sandboxes of the greatest size.

@@ -86,4 +86,5 @@ SUITE = Suite(
             ),
         ),
     ),
+    record_id="event_id",
 )

@@ -67,4 +67,5 @@ SUITE = Suite(
             ),
         ),
     ),
+    record_id="event_id",
 )

@@ -54,4 +54,5 @@ SUITE = Suite(
             lambda gxe: gxe.ExpectColumnValuesToBeInSet(column="status", value_set=list(STATUSES)),
         ),
     ),
+    record_id="session_id",
 )

@@ -25,14 +25,30 @@ def main() -> None:
     files = _files(request["warehouse"], request["load_seqs"])
     suites = {suite.asset: suite for suite in SUITES}
     for suite in (suites[asset] for asset in request["suites"]):
-        outcomes += run_suite(request["warehouse"], suite, request["load_seqs"], files)
+        loads = _rows_to_judge(suite, request["load_seqs"], request["now"])
+        outcomes += run_suite(request["warehouse"], suite, loads, files)
     sys.stdout.write(json.dumps(outcomes) + "\n")
 
 
+def _rows_to_judge(suite: Suite, load_seqs: Sequence[int], now: str) -> str:
+    """SELECT of the rows of some loads, less those of records that a correction voids by now."""
+    chosen = ", ".join(str(load_seq) for load_seq in load_seqs)
+    return f"""
+        select * from {suite.table}
+        where load_seq in ({chosen}) and coalesce({suite.record_id} not in (
+            select record_id from raw.corrections
+            where requested_at <= timestamptz '{now}'
+                and load_seq in (select load_seq from ops.loads where is_current)
+            qualify action = 'void' and row_number() over (
+                partition by record_id order by requested_at desc, correction_id) = 1
+        ), true)
+    """
+
+
 def run_suite(
-    warehouse: str, suite: Suite, load_seqs: Sequence[int], files: dict[int, str]
+    warehouse: str, suite: Suite, loads: str, files: dict[int, str]
 ) -> list[dict[str, Any]]:
-    """Outcomes of one suite on the rows of some loads; `files` names the file of each load."""
+    """Outcomes of one suite on the rows of a SELECT; `files` names the file of each load."""
     import great_expectations as gx
     import great_expectations.expectations as gxe
 
@@ -45,8 +61,6 @@ def run_suite(
         create_temp_table=False,
         kwargs={"connect_args": {"read_only": True}},
     )
-    chosen = ", ".join(str(load_seq) for load_seq in load_seqs)
-    loads = f"select * from {suite.table} where load_seq in ({chosen})"
     asset = source.add_query_asset(suite.table, query=loads)
     batch = asset.add_batch_definition_whole_table("loads").get_batch()
     expectations = gx.ExpectationSuite(name=suite.table)

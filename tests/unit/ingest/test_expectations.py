@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from ingest_examples import (
     CLOUDEVENT,
@@ -81,6 +83,56 @@ def test_suites_find_what_would_make_a_bill_wrong(zone: Zone) -> None:
 
     # The file is free again, for this process too.
     zone.con = connect(zone.settings)
+
+
+def test_a_record_that_a_correction_voids_is_not_judged(zone: Zone) -> None:
+    """By the id of its source; not by a void that a later correction or a later hour takes back."""
+    ends = "2026-05-06T09:00:00Z"
+    tiny = execution(memory_mb=64) | {"id": "tiny"}
+    zone.lines("e2b/a.jsonl", PAUSED, PAUSED | {"sandbox_id": "another"}, tiny)
+    zone.lines("opencomputer/scale_events/a.jsonl", SCALE_EVENT | {"memoryMB": 2048})
+    zone.lines("daytona/usage_periods/a.jsonl", USAGE_PERIOD | {"endAt": ends})
+    zone.lines("vercel/sessions/a.jsonl", SESSION | {"memory": 4_194_304 + 1})
+    other = {"data": {"tokens": 13}}
+    zone.lines("cloudevents/a.jsonl", CLOUDEVENT, CLOUDEVENT | other)
+    summary = zone.load()
+    ids = {
+        "e2b": "select event_id from raw.e2b_events where sandbox_id = 'another'",
+        "opencomputer": "select event_id from raw.opencomputer_scale_events",
+        "daytona": """
+            select concat(sandbox_id, '/', strftime(started_at at time zone 'UTC', '%Y-%m-%d'), 'T',
+                strftime(started_at at time zone 'UTC', '%H:%M:%S.%f'), 'Z')
+            from raw.daytona_usage_periods""",
+        "vercel": "select session_id from raw.vercel_sessions",
+        "cloudevents": "select distinct event_id from raw.cloudevents",
+    }
+    voided = {name: zone.con.sql(query).fetchall()[0][0] for name, query in ids.items()}
+    head = "correction_id,record_id,action,quantity,reason,requested_by,requested_at\n"
+
+    def fails(at: str, *more: str) -> set[str]:
+        lines = [f"{name},{each},void,,wrong,Ada,{at}\n" for name, each in voided.items()]
+        zone.write("corrections.csv", head + "".join([*lines, *more]))
+        zone.con = connect(zone.settings)
+        assert zone.load().quarantined == 0
+        zone.con.close()
+        outcomes = validate(zone.settings, summary.load_seqs, SUITES)
+        return {outcome.name for outcome in outcomes if not outcome.passed}
+
+    wrong = {
+        "e2b_event_id_means_one_event",
+        "opencomputer_memory_is_a_tier",
+        "daytona_period_ends_within_a_day",
+        "cloudevents_id_means_one_event",
+    }
+    sessions = {"vercel_memory_is_plausible", "vercel_memory_goes_with_the_cores"}
+    small = "e2b_memory_is_plausible"
+    zone.con.close()
+    before = (zone.settings.now - timedelta(hours=1)).isoformat()
+    after = (zone.settings.now + timedelta(hours=1)).isoformat()
+    assert fails(after) == {small, *wrong, *sessions}
+    assert fails(before) == {small}
+    later = f"again,{voided['vercel']},replace,5,it was right,Ada,{zone.settings.now.isoformat()}\n"
+    assert fails(before, later) == {small, *sessions}
 
 
 def _failing(zone: Zone, suite: Suite) -> dict[str, list[tuple[str, int]]]:

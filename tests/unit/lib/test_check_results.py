@@ -71,7 +71,8 @@ def test_a_refusal_names_the_check_its_asset_and_the_first_rows(
         check_results.refuse_when_failing(con, "approve")
     assert str(refused.value) == (
         "cannot approve: check bad in m failed: 3 failing rows; first: e2b/a.jsonl record 1,"
-        " e2b/a.jsonl record 2, e2b/a.jsonl record 3; correct the data and run `meterhouse run`"
+        " e2b/a.jsonl record 2, e2b/a.jsonl record 3; correct the data (corrections.csv voids a"
+        " record that is wrong) and run `meterhouse run`"
     )
     (stored,) = check_results.stored(con)
     assert stored.rows == tuple(records[:KEPT_ROWS])
