@@ -18,11 +18,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 
 # What the vectorised paths take as canonical (RE2 and Python alike).
 TIME_PATTERN = (
-    r"(19|2[01])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]"
+    r"2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]"
     r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
 )
 ZONE_PATTERN = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
 WHOLE_PATTERN = r"(0|[1-9][0-9]{0,14})"
+FIRST_YEAR = "2000"
 # Milliseconds since 1970 of the first instants of 2000 and 2200: seconds and microseconds of our
 # time lie outside, so that a number in another unit is no time.
 UNIX_MS_FROM, UNIX_MS_BEFORE = 946_684_800_000, 7_258_118_400_000
@@ -303,6 +304,14 @@ def _required_time(value: object, info: ValidationInfo) -> datetime:
     return read_time(value, _utc_if_naive(info))
 
 
+def _record_time(value: object, info: ValidationInfo) -> datetime:
+    moment = _required_time(value, info)
+    # Exporters write a time that they do not have as year 1 or 1970: centuries of usage.
+    if str(value)[:4] < FIRST_YEAR:
+        raise ValueError(f"is before {FIRST_YEAR}, like a time left out: {shown(value)}")
+    return moment
+
+
 def _optional_time(value: object, info: ValidationInfo) -> datetime | None:
     return None if is_absent(value) else read_time(value, _utc_if_naive(info))
 
@@ -313,7 +322,8 @@ def _optional_unix_ms(value: object) -> datetime | None:
 
 Text = Annotated[str, BeforeValidator(read_text)]
 OptionalText = Annotated[str | None, BeforeValidator(_optional_text)]
-Time = Annotated[datetime, BeforeValidator(_required_time)]
+AnyTime = Annotated[datetime, BeforeValidator(_required_time)]
+Time = Annotated[datetime, BeforeValidator(_record_time)]
 OptionalTime = Annotated[datetime | None, BeforeValidator(_optional_time)]
 UnixMs = Annotated[datetime, BeforeValidator(read_unix_ms)]
 OptionalUnixMs = Annotated[datetime | None, BeforeValidator(_optional_unix_ms)]

@@ -23,11 +23,11 @@ from ingest.quarantine import BadRecord, Unreadable
 from ingest.reading import NUMBER, RAW, csv_batches
 from ingest.records import TIMESTAMP, Loaded, insert_rows
 from ingest.values import (
+    AnyTime,
     OptionalText,
     OptionalTime,
     Record,
     Text,
-    Time,
     decimal,
     is_absent,
     one_reason,
@@ -168,7 +168,7 @@ class Subscription(Record):
     subscription_id: Text
     account_id: Text
     plan_id: Text
-    started_at: Time
+    started_at: AnyTime
     ended_at: OptionalTime
     billing_anchor: Annotated[str | None, BeforeValidator(_billing_anchor)]
     spending_cap: Annotated[Decimal | None, optional_decimal(38, 18)]
@@ -215,7 +215,7 @@ class Correction(Record):
     quantity: Annotated[Decimal | None, optional_decimal(38, 16)]
     reason: Text
     requested_by: Text
-    requested_at: Time
+    requested_at: AnyTime
 
     @model_validator(mode="after")
     def _quantity_fits_the_action(self) -> Correction:

@@ -214,3 +214,23 @@ def test_csv_rows_that_do_not_fit_the_header(zone: Zone) -> None:
     assert [(row["record_number"], row["record_id"]) for row in found] == [(1, "q1"), (5, "q\n1")]
     assert found[0]["raw"] == body
     assert found[1]["raw"] == body.replace("q1", '"q\n1"')
+
+
+def test_time_left_out_is_no_time(zone: Zone) -> None:
+    """An interval since year 1 would be 17.8 million hours, which no run can hold."""
+    times = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z"]
+    first = INTERVAL | {"started_at": "2000-01-01T00:00:00Z"}
+    zone.lines("intervals/1.jsonl", *(INTERVAL | {"started_at": time} for time in times), first)
+    zone.load()
+    assert zone.reasons() == [
+        f"started_at is before 2000, like a time left out: '{time}'" for time in times
+    ]
+    [row] = zone.rows("select started_at from raw.intervals")
+    assert row == {"started_at": datetime(2000, 1, 1, tzinfo=UTC)}
+
+
+def test_subscription_may_be_older_than_any_record(zone: Zone) -> None:
+    header = "subscription_id,account_id,plan_id,started_at,ended_at,billing_anchor,spending_cap"
+    zone.write("subscriptions.csv", f"{header},on_demand\ns1,a1,p1,1970-01-01T00:00:00Z,,,,\n")
+    zone.load()
+    assert zone.reasons() == []
