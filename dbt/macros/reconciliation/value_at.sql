@@ -10,11 +10,9 @@
     {{ prefix }}billed_amount_minor + cast(
         round(
             {{ prefix }}billed_amount_exact_minor
-            + cast(
-                cast({{ quantity }} - {{ prefix }}billed_quantity as decimal(26, 8))
-                * cast({{ prefix }}unit_amount_minor as decimal(30, 16))
-                as decimal(38, 18)
-            )
+            + {{ multiply_exactly(
+                'cast(' ~ quantity ~ ' - ' ~ prefix ~ 'billed_quantity as decimal(38, 12))', prefix ~ 'unit_amount_minor'
+            ) }}
         )
         - round({{ prefix }}billed_amount_exact_minor) as bigint
     )

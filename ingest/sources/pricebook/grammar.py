@@ -86,6 +86,11 @@ def _quantity(value: object) -> Decimal:
     return _decimal(as_text, QUANTITY_PLACES, "quantity")
 
 
+def _count(value: object) -> object:
+    is_whole = isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value)
+    return int(str(value)) if is_whole else value
+
+
 def _above_zero(number: Decimal) -> Decimal:
     if number == 0:
         raise wrong("must be above zero")
@@ -158,6 +163,8 @@ Amount = Annotated[Decimal, BeforeValidator(_amount)]
 Rate = Annotated[Decimal, BeforeValidator(lambda value: _amount(value, RATE_PLACES))]
 Percent = Annotated[Decimal, BeforeValidator(_percent_of_whole)]
 Quantity = Annotated[Decimal, BeforeValidator(_quantity)]
+# It stands among quantities, which may be quoted or not.
+Count = Annotated[int, BeforeValidator(_count), Field(ge=0, le=_LARGEST_INTEGER)]
 Size = Annotated[Decimal, BeforeValidator(lambda value: _above_zero(_quantity(value)))]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Currency = Annotated[str, BeforeValidator(_currency)]
@@ -342,7 +349,7 @@ class Percentage(Section):
 
     rate_percent: Rate
     fixed_amount: Amount = Decimal(0)
-    free_units_per_events: Annotated[int, Field(ge=0)] | None = None
+    free_units_per_events: Count | None = None
     free_units_per_total_aggregation: Quantity | None = None
     per_transaction_min_amount: Amount | None = None
     per_transaction_max_amount: Amount | None = None

@@ -1101,6 +1101,28 @@ def on_tokens(charge: str) -> str:
     return charge.replace("meter_id: seconds", "meter_id: tokens")
 
 
+def test_a_count_of_free_events_may_be_quoted_like_a_quantity(landing: Path) -> None:
+    """It stands among quantities, which may be either. What no integer holds is refused."""
+
+    def told(count: str) -> str:
+        return on_tokens(
+            priced("percentage", f'{{rate_percent: "1", free_units_per_events: {count}}}')
+        )
+
+    def properties(count: str) -> str:
+        plans = PLANS[: PLANS.index("          - charge_key")] + f"          - {{{told(count)}}}\n"
+        [charge] = load(landing, meters=METERS, plans=plans).charges
+        return charge.properties
+
+    assert properties('"3"') == properties("3")
+    assert charge_errors(landing, told('"2147483648"')) == [
+        "properties.free_units_per_events: must be at most 2147483647: '2147483648'"
+    ]
+    assert charge_errors(landing, told('"3.0"')) == [
+        "properties.free_units_per_events: must be a whole number without quotes, not '3.0'"
+    ]
+
+
 @pytest.mark.parametrize(("model", "properties", "expected"), MODELS)
 def test_every_model_becomes_tiers(
     landing: Path, model: str, properties: str, expected: list[tuple[str | None, ...]]
