@@ -36,6 +36,7 @@ class HomeEventLogStorage(SqliteEventLogStorage):
         self._held: dict[str, Connection] = {}
         self._batch_stack: ExitStack | None = None
         self._batch_thread = 0
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", _BATCH_SIZE)
 
@@ -51,6 +52,12 @@ class HomeEventLogStorage(SqliteEventLogStorage):
         with self._batch():
             for each in events:
                 self.store_event(each)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table. A table that is there stays: it is looked for once."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def dispose(self) -> None:
         """Close every database."""
