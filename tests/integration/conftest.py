@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from world import World
 
 
 @pytest.fixture(scope="session")
-def recorded_dbt() -> RecordedDbt:
-    """dbt's statements, shared by every world of the session."""
-    return RecordedDbt()
+def recorded_dbt(tmp_path_factory: pytest.TempPathFactory) -> RecordedDbt:
+    """dbt's statements, shared by every world of the session and by its other processes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return RecordedDbt(shared / "recorded_dbt")
 
 
 @pytest.fixture
