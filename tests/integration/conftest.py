@@ -15,8 +15,9 @@ from world import World
 def recorded_dbt(tmp_path_factory: pytest.TempPathFactory) -> RecordedDbt:
     """dbt's statements, shared by every world of the session and by its other processes."""
     own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    return RecordedDbt(shared / "recorded_dbt")
+    # With `--basetemp` the folder above is that of the session before, too.
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    return RecordedDbt(own.parent / f"recorded_dbt_{session}" if session else own / "recorded_dbt")
 
 
 @pytest.fixture
