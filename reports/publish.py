@@ -149,6 +149,7 @@ def _build_database(
             _copy_table(con, f"marts.{name}", sort=found.rows <= _SORT_LIMIT)
         for name in ops:
             _copy_table(con, f"ops.{name}", sort=True)
+        _copy_comments(con)
         con.execute(
             """
             create table ops.publication (
@@ -170,18 +171,23 @@ def _build_database(
 def _copy_table(con: duckdb.DuckDBPyConnection, table: str, *, sort: bool) -> None:
     order = "order by all" if sort else ""
     con.execute(f"create table {table} as select * from warehouse.{table} {order}")
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
+    """Give the copied columns the comments of the warehouse's."""
+    # Asked once: every question about columns looks at all of the catalog.
     comments = con.execute(
         """
-        select column_name, comment from duckdb_columns()
-        where database_name = 'warehouse' and schema_name || '.' || table_name = ?
-            and comment is not null
-        """,
-        [table],
+        select schema_name, table_name, column_name, told.comment
+        from duckdb_columns() as told
+        semi join (
+            select schema_name, table_name from duckdb_tables() where database_name = 'published'
+        ) as copied using (schema_name, table_name)
+        where told.database_name = 'warehouse' and told.comment is not null
+        """
     ).fetchall()
-    for column, comment in comments:
-        con.execute(
-            f"comment on column {table}.\"{column}\" is '{comment.replace(chr(39), chr(39) * 2)}'"
-        )
+    for schema, table, column, comment in comments:
+        con.execute(f'comment on column {schema}.{table}."{column}" is {sql_text(comment)}')
 
 
 def _write_parquet(database: Path, folder: Path, marts: list[str], build_seq: int) -> Path:

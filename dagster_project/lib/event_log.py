@@ -5,10 +5,13 @@ opens the file, commits, and closes it again for each, and every one of these wa
 a minute a run. Here the connections stay open, events that come as a batch are one transaction, and
 the write-ahead log is synchronised at checkpoints only. A power cut can lose the last events of a
 run's history; it cannot damage it, and no fact lives there.
+
+Runs that take turns ask here for their place, too.
 """
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +22,7 @@ from dagster import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from dagster._utils.concurrency import ConcurrencyClaimStatus
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
@@ -26,6 +30,8 @@ from sqlalchemy.pool import QueuePool
 # The index and the runs that are looked at; more would only hold files open.
 _OPEN_DATABASES = 4
 _BATCH_SIZE = "1000"
+# Between two questions of a run that waits for its turn.
+_WAIT_SECONDS = 0.5
 
 
 class HomeEventLogStorage(SqliteEventLogStorage):
@@ -36,6 +42,7 @@ class HomeEventLogStorage(SqliteEventLogStorage):
         self._held: dict[str, Connection] = {}
         self._batch_stack: ExitStack | None = None
         self._batch_thread = 0
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", _BATCH_SIZE)
 
@@ -51,6 +58,27 @@ class HomeEventLogStorage(SqliteEventLogStorage):
         with self._batch():
             for each in events:
                 self.store_event(each)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table. A table that is there stays: it is looked for once."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def claim_concurrency_slot(
+        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
+    ) -> ConcurrencyClaimStatus:
+        """Claim a place in a pool; where none is free, wait a moment before saying so.
+
+        Dagster's executor does not sleep while it waits: it would keep a core busy, which the run
+        that it waits for could use.
+        """
+        status = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
+        if status.is_claimed:
+            return status
+        time.sleep(_WAIT_SECONDS)
+        at_once: ConcurrencyClaimStatus = status.with_sleep_interval(0.0)
+        return at_once
 
     def dispose(self) -> None:
         """Close every database."""

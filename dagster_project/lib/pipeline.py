@@ -176,7 +176,7 @@ def _plan(
         run_plan.last_build(con),
         broken_off=run_plan.was_broken_off(con),
         full_refresh=full_refresh,
-        marts_present=_marts_present(con, settings),
+        marts_present=_marts_present(settings),
     )
     run_plan.write_plan(con, plan)
     return plan
@@ -199,10 +199,10 @@ def _planned(con: duckdb.DuckDBPyConnection, settings: Settings, run_id: str) ->
     return plan
 
 
-def _marts_present(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+def _marts_present(settings: Settings) -> bool:
+    # Whether they are those of the last build is for `publish_marts`: that needs no build.
     layout = HomeLayout(settings.home)
-    files = layout.marts_database.exists() and layout.marts_folder.exists()
-    return files and run_plan.last_build_is_published(con)
+    return layout.marts_database.exists() and layout.marts_folder.exists()
 
 
 def _results(con: duckdb.DuckDBPyConnection, outcome: DbtOutcome) -> Iterator[CheckResult]:

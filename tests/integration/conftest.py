@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from world import World
 
 
 @pytest.fixture(scope="session")
-def recorded_dbt() -> RecordedDbt:
-    """dbt's statements, shared by every world of the session."""
-    return RecordedDbt()
+def recorded_dbt(tmp_path_factory: pytest.TempPathFactory) -> RecordedDbt:
+    """dbt's statements, shared by every world of the session and by its other processes."""
+    own = tmp_path_factory.getbasetemp()
+    # With `--basetemp` the folder above is that of the session before, too.
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    return RecordedDbt(own.parent / f"recorded_dbt_{session}" if session else own / "recorded_dbt")
 
 
 @pytest.fixture

@@ -537,9 +537,9 @@ class Answer:
 def make_answers(random: Random, accounts: Sequence[str]) -> list[Answer]:
     """Some answers about windows that repeat, grow, nest and overlap; no two asked at once."""
     answers = []
-    for number in range(60):
+    for number in range(120):
         start, length = random.randrange(1, 18), random.choice([1, 1, 2, 5, 9])
-        fetched_at = random.randrange(start + 1, 30) + Fraction(number + 1, 100)
+        fetched_at = random.randrange(start + 1, 30) + Fraction(number + 1, 1000)
         answers.append(
             Answer(random.choice(accounts), start, start + length, fetched_at, random.randrange(99))
         )
@@ -591,13 +591,12 @@ def polled(world: World) -> dict[tuple[str, str], Decimal]:
     return {(row["account_id"], row["day"]): row["quantity"] for row in rows}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_answers_in_any_batches(new_world: Callable[[], World], seed: int) -> None:
+def test_answers_in_any_batches(new_world: Callable[[], World]) -> None:
     """After every batch: what the rule says, and what a full refresh gives; at the end, what one
     build of everything gives, in other files. Periods that arrive late take the polls' place.
     """
-    random = Random(seed)
-    accounts = ("ann", "bob")
+    random = Random(1)
+    accounts = ("ann", "bob", "cat", "dan")
     answers = make_answers(random, accounts)
     batches: list[list[Answer]] = [[], [], []]
     for answer in answers:

@@ -195,7 +195,7 @@ def test_usage_is_what_the_rules_say(new_world: NewWorld, random: Random) -> Non
     assert_conserved(world)
 
 
-@few(2)
+@few(1)
 @given(random=seeds)
 def test_batches_and_the_moving_clock(new_world: NewWorld, random: Random) -> None:
     """Files in any batches, under any names, while the clock moves: always as if built at once.
@@ -203,7 +203,7 @@ def test_batches_and_the_moving_clock(new_world: NewWorld, random: Random) -> No
     After each batch the incremental build equals a full refresh and the model; at the end it equals
     one build of everything in a fresh home. Building once more changes nothing.
     """
-    history = make_history(random, 30)
+    history = make_history(random, 60)
     names = random.sample(sorted(history.files), len(history.files))
     batches: list[list[str]] = [[], [], []]
     for name in names:
@@ -466,11 +466,11 @@ def test_a_changing_price_book(new_world: NewWorld, random: Random) -> None:
     assert_same(world, elsewhere, except_for=["fct_row_dispositions"])
 
 
-@few(2)
+@few(1)
 @given(random=seeds)
 def test_repetition_and_grouping(new_world: NewWorld, random: Random) -> None:
     """Records told again only count as repetitions; how they are grouped is no matter."""
-    history = make_history(random, 30)
+    history = make_history(random, 60)
     told = history.told(history.files)
     world = new_world()
     prepare(world)

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
+from dagster._utils.concurrency import ConcurrencyClaimStatus
 
 from dagster_project.lib.instance import execute_job, open_instance, warehouse_holder
 from dagster_project.lib.owner_tags import PID_TAG, STARTED_TAG, process_tags
@@ -105,6 +109,33 @@ def test_a_job_runs_and_its_history_is_kept(home: Path) -> None:
             assert kinds.count(kind) == 1
         assert "ASSET_MATERIALIZATION" in kinds
         assert instance.get_latest_materialization_event(dg.AssetKey("thing")) is not None
+
+
+def test_a_run_rests_while_it_waits_for_the_warehouse(home: Path) -> None:
+    """Each question but the last takes half a second in which nothing else is asked or done."""
+    asked: list[tuple[bool, float]] = []
+    with open_instance(HomeLayout(home)) as instance:
+        holder = _start_run(instance, process_tags())
+        storage = instance.event_log_storage
+        claim = storage.claim_concurrency_slot
+        free = threading.Timer(1.2, storage.free_concurrency_slots_for_run, [holder])
+
+        def timed(*args: Any) -> ConcurrencyClaimStatus:
+            if not asked:
+                free.start()
+            began = time.monotonic()
+            status = claim(*args)
+            asked.append((status.is_claimed, time.monotonic() - began))
+            assert status.is_claimed or status.sleep_interval == 0
+            return status
+
+        storage.claim_concurrency_slot = timed  # type: ignore[method-assign]
+        assert execute_job(instance, DEFINITIONS.resolve_job_def("good")) is None
+        free.join()
+    *waiting, (is_claimed, _) = asked
+    assert is_claimed
+    assert waiting
+    assert all(not claimed and seconds >= 0.5 for claimed, seconds in waiting)
 
 
 def test_the_repository_settings_are_copied(home: Path) -> None:
