@@ -315,7 +315,9 @@ Charged = dict[str, tuple[Decimal, Decimal, int]]
 def cut_subscriptions(world: World, as_of: datetime) -> set[str]:
     """The subscriptions of which a period is billed in parts."""
     with pipeline.warehouse(world.settings(as_of), read_only=True) as con:
-        rows = con.execute("select subscription_id from intermediate.int_statement_parts").fetchall()
+        rows = con.execute(
+            "select subscription_id from intermediate.int_statement_parts"
+        ).fetchall()
     return {row[0] for row in rows}
 
 
@@ -341,9 +343,7 @@ def in_sum(world: World, as_of: datetime) -> dict[tuple[Any, ...], tuple[Decimal
     return {row[:5]: row[5:] for row in rows if any(row[5:])}
 
 
-def charged(
-    world: World, table: str, as_of: datetime, *, without: Collection[str] = ()
-) -> Charged:
+def charged(world: World, table: str, as_of: datetime, *, without: Collection[str] = ()) -> Charged:
     """Quantity, exact amount and minor units of each line, corrections added to what they correct.
 
     Read from the warehouse; lines of which nothing is left are not there, nor those of the
@@ -361,9 +361,7 @@ def charged(
     return {row[0]: row[1:] for row in rows if any(row[1:])}
 
 
-def assert_corrected(
-    world: World, rated: Charged, *, without: Collection[str] = ()
-) -> None:
+def assert_corrected(world: World, rated: Charged, *, without: Collection[str] = ()) -> None:
     """Every approved line with all its corrections, and every other line, is as it is rated."""
     rows = world.query(
         """

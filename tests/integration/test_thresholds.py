@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from world import Cases, Row, World, charge, meters, plan, quantity, utc, version
+from world import Cases, Row, World, charge, interval, meters, plan, quantity, utc, version
 
 from dagster_project.ledger import Ledger
 from dagster_project.stripe.client import stripe_client
@@ -24,7 +24,9 @@ LATER = "2026-09-02T12:00:00Z"
 SETTLED = "2026-09-02T13:00:00Z"
 
 CALLS = charge("calls", "calls", "0.10")
-GRADUATED = {"tiers": [{"up_to": "1000", "unit_amount": "0.10"}, {"up_to": None, "unit_amount": "0.05"}]}
+GRADUATED = {
+    "tiers": [{"up_to": "1000", "unit_amount": "0.10"}, {"up_to": None, "unit_amount": "0.05"}]
+}
 PLANS = [
     plan("hundred", version(START, [CALLS], threshold_amount="100.00", base_amount="20")),
     plan(
@@ -38,11 +40,22 @@ PLANS = [
     plan("thirty", version(START, [CALLS], threshold_amount="30")),
     plan(
         "ruled",
-        version(
-            START, [CALLS], threshold_amount="100", included_amount="50", maximum_amount="250"
-        ),
+        version(START, [CALLS], threshold_amount="100", included_amount="50", maximum_amount="250"),
     ),
     plan("floored", version(START, [CALLS], threshold_amount="100", minimum_amount="200")),
+    plan(
+        "later",
+        version(START, [CALLS]),
+        version("2026-08-10T00:00:00Z", [CALLS], threshold_amount="50"),
+    ),
+    plan(
+        "mixed",
+        version(
+            START,
+            [CALLS, charge("load", "load", "10"), charge("seconds", "sandbox_seconds", "0.01")],
+            threshold_amount="100",
+        ),
+    ),
 ]
 
 case = Cases()
@@ -72,7 +85,10 @@ def shown(moment: Any) -> str:
 def bills(world: World, account_id: str) -> list[tuple[str, str, int, str]]:
     """The statements of August: from, to, total before credits, status."""
     rows = world.query(
-        "select * from marts.fct_statements where account_id = ? and period = '2026-08' order by period_start",
+        """
+        select * from marts.fct_statements where account_id = ? and period = '2026-08'
+        order by period_start
+        """,
         account_id,
     )
     return [
@@ -113,9 +129,7 @@ def tiers(world: World, account_id: str) -> list[tuple[Any, ...]]:
         """,
         account_id,
     )
-    return [
-        (row["tier_index"], row["quantity"], row["unit_amount"], row["amount"]) for row in rows
-    ]
+    return [(row["tier_index"], row["quantity"], row["unit_amount"], row["amount"]) for row in rows]
 
 
 def usage(units: str, amount: str) -> tuple[Any, ...]:
@@ -132,7 +146,9 @@ def other(charge_class: str, amount: str) -> tuple[Any, ...]:
 
 def new(world: World) -> World:
     """A world with these plans and nothing else."""
-    world.meters = meters("calls")
+    load = {"source": "events", "event_type": "com.example.load", "value": "$.load"}
+    load |= {"meter_id": "load", "aggregation": "max", "unit": "load"}
+    world.meters = [*meters("calls"), load]
     world.plans = PLANS
     return world
 
@@ -308,6 +324,198 @@ def test_a_preview_lacks_what_the_whole_period_lacks(built: World) -> None:
     ]
 
 
+@written
+def _(world: World) -> None:
+    account(world, "version", "later")
+    calls(
+        world,
+        "version",
+        ("2026-08-02T00:00:00Z", "450"),
+        ("2026-08-09T23:59:00Z", "500"),
+        ("2026-08-12T00:00:00Z", "10"),
+    )
+
+
+def test_the_threshold_is_that_of_the_version_in_force(built: World) -> None:
+    """95.00 under a version without one; the first 1.00 under the other makes 96.00, over 50.00."""
+    assert bills(built, "version") == [
+        ("08-01 00", "08-12 01", 9600, "closed"),
+        ("08-12 01", "09-01 00", 0, "open"),
+    ]
+    assert lines(built, "version", 1) == [usage("950", "95"), usage("10", "1")]
+
+
+@written
+def _(world: World) -> None:
+    account(world, "mixed", "mixed")
+    world.write(
+        "cloudevents/mixed.ndjson",
+        [
+            {
+                "specversion": "1.0",
+                "id": f"load-{number}",
+                "source": "app",
+                "type": "com.example.load",
+                "subject": "mixed",
+                "time": at,
+                "data": {"load": value},
+            }
+            for number, (at, value) in enumerate(
+                [("2026-08-01T10:00:00Z", "12"), ("2026-08-14T10:00:00Z", "15")]
+            )
+        ],
+    )
+    # A cent a second, from half past nine to half past six.
+    run = interval("run-1", "mixed", "box", "2026-08-03T09:30:00Z", "2026-08-03T18:30:00Z")
+    world.write("intervals/mixed.csv", [run])
+
+
+def test_a_run_is_cut_to_the_microsecond_and_a_maximum_waits(built: World) -> None:
+    """From 09:30 on 36.00 an hour: 126.00 by 13:00, 108.00 more by 16:00, then 90.00.
+
+    The load of 12 or 15 at 10.00 is the period's and billed in its last part.
+    """
+    assert bills(built, "mixed") == [
+        ("08-01 00", "08-03 13", 12_600, "closed"),
+        ("08-03 13", "08-03 16", 10_800, "closed"),
+        ("08-03 16", "09-01 00", 9000 + 15_000, "open"),
+    ]
+    assert lines(built, "mixed", 2) == [usage("10800", "108")]
+    assert lines(built, "mixed", 3) == [usage("15", "150"), usage("9000", "90")]
+
+
+@written
+def _(world: World) -> None:
+    world.account(
+        "delhi", plan_id="hundred", started_at="2026-07-31T18:30:00Z", timezone="Asia/Kolkata"
+    )
+    calls(
+        world,
+        "delhi",
+        ("2026-07-31T18:45:00Z", "999"),
+        ("2026-08-03T10:40:00Z", "100"),
+        ("2026-08-03T11:20:00Z", "30"),
+    )
+
+
+def test_a_cut_is_a_full_hour_in_utc(built: World) -> None:
+    """Midnight in Kolkata is 18:30 in UTC; 10:40 is before 11:00 there and after 16:00 here."""
+    found = built.query(
+        "select period_start, period_end, subtotal_minor from marts.fct_statements"
+        " where account_id = 'delhi' order by period_start"
+    )
+    assert [tuple(row.values()) for row in found] == [
+        (utc("2026-07-31T18:30:00"), utc("2026-08-03T11:00:00"), 10_990),
+        (utc("2026-08-03T11:00:00"), utc("2026-08-31T18:30:00"), 300 + 2000),
+    ]
+
+
+@written
+def _(world: World) -> None:
+    account(world, "granted", "thirty")
+    calls(
+        world,
+        "granted",
+        ("2026-08-02T01:00:00Z", "350"),
+        ("2026-08-04T05:10:00Z", "310"),
+        ("2026-08-06T00:00:00Z", "100"),
+    )
+    for number, (amount, effective) in enumerate([("40", "2026-08-01"), ("10", "2026-08-05")]):
+        world.credits.append(
+            {
+                "credit_id": f"granted-{number}",
+                "account_id": "granted",
+                "amount": amount,
+                "currency": "usd",
+                "category": "promotional",
+                "effective_at": f"{effective}T00:00:00Z",
+            }
+        )
+
+
+def test_credits_pay_each_part_as_it_ends(built: World) -> None:
+    """35.00 of the 40.00; 5.00 of 31.00, for the 10.00 came later; 10.00 of 10.00."""
+    rows = built.query(
+        "select subtotal_minor, credits_minor from marts.fct_statements"
+        " where account_id = 'granted' order by period_start"
+    )
+    assert [tuple(row.values()) for row in rows] == [(3500, 3500), (3100, 500), (1000, 1000)]
+
+
+# --- As time goes by -------------------------------------------------------------------------
+
+
+def test_an_hour_ends_and_nothing_new_came(new_world: Callable[[], World]) -> None:
+    """110.00 since half past ten: open at 10:45, closed at 11:00, and the same if built anew."""
+    world = new(new_world())
+    account(world, "a", "hundred")
+    calls(world, "a", ("2026-08-10T10:30:00Z", "1100"))
+    whole = [("08-01 00", "09-01 00", 11_000 + 2000, "open")]
+    world.build("2026-08-10T10:45:00Z")
+    assert bills(world, "a") == whole
+    world.build("2026-08-10T10:59:59.999999Z")
+    assert bills(world, "a") == whole
+    world.build("2026-08-10T11:00:00Z")
+    assert bills(world, "a") == [
+        ("08-01 00", "08-10 11", 11_000, "closed"),
+        ("08-10 11", "09-01 00", 2000, "open"),
+    ]
+    before = world.digests()
+    world.build("2026-08-10T11:00:00Z", full_refresh=True)
+    assert world.digests() == before
+
+
+def test_an_approved_part_stands_without_its_threshold(new_world: Callable[[], World]) -> None:
+    """The threshold is 300.00 by now: 110.00 stay, the rest of 250.00 is below it."""
+    world = new(new_world())
+    account(world, "a", "hundred")
+    calls(world, "a", ("2026-08-10T10:30:00Z", "1100"), ("2026-08-10T12:30:00Z", "2500"))
+    world.build("2026-08-10T12:00:00Z")
+    (approval,) = world.approve("2026-08", "2026-08-10T12:00:00Z", ["a"])
+    assert approval.total_minor == 11_000
+    world.plans = [plan("hundred", version(START, [CALLS], threshold_amount="300"))]
+    world.build("2026-08-20T00:00:00Z")
+    assert bills(world, "a") == [
+        ("08-01 00", "08-10 11", 11_000, "approved"),
+        ("08-10 11", "09-01 00", 25_000, "open"),
+    ]
+    world.plans = [plan("hundred", version(START, [CALLS], threshold_amount="200"))]
+    world.build("2026-08-20T00:00:00Z")
+    assert bills(world, "a") == [
+        ("08-01 00", "08-10 11", 11_000, "approved"),
+        ("08-10 11", "08-10 13", 25_000, "closed"),
+        ("08-10 13", "09-01 00", 0, "open"),
+    ]
+    world.plans = [plan("hundred", version(START, [CALLS]))]
+    world.build("2026-08-20T00:00:00Z")
+    assert bills(world, "a") == [
+        ("08-01 00", "08-10 11", 11_000, "approved"),
+        ("08-10 11", "09-01 00", 25_000, "open"),
+    ]
+
+
+def test_an_approved_month_begins_a_year(new_world: Callable[[], World]) -> None:
+    """100 calls of August at 0.10, a year at 0.08 by now: 2.00 less, and 50 calls of September."""
+    world = new(new_world())
+    world.plans = [
+        plan("monthly", version(START, [CALLS])),
+        plan(
+            "yearly",
+            version(START, [CALLS | {"properties": {"unit_amount": "0.08"}}], interval="year"),
+        ),
+    ]
+    world.account("a", plan_id="monthly", started_at=START, anchor="2026-08-01")
+    calls(world, "a", ("2026-08-10T00:00:00Z", "100"), ("2026-09-01T00:00:00Z", "50"))
+    world.build(LATER)
+    world.approve("2026-08", LATER)
+    world.subscriptions[0]["plan_id"] = "yearly"
+    world.build("2026-09-03T00:00:00Z")
+    assert [row[2:] for row in bills(world, "a")] == [(1000, "approved"), (400 - 200, "open")]
+    before = world.digests()
+    world.build("2026-09-03T00:00:00Z", full_refresh=True)
+    assert world.digests() == before
+
+
 # --- Approved before the month ends ----------------------------------------------------------
 
 
@@ -348,7 +556,9 @@ class Story:
                     "quantity": "",
                     "reason": "wrong",
                     "requested_by": "Ada",
-                    "requested_at": "2026-08-14T00:00:00Z" if index == 0 else "2026-08-16T00:00:00Z",
+                    "requested_at": "2026-08-14T00:00:00Z"
+                    if index == 0
+                    else "2026-08-16T00:00:00Z",
                 }
                 for index, record in enumerate(records)
             ],
@@ -474,7 +684,9 @@ def test_a_minimum_is_owed_in_the_last_part(story: Story) -> None:
 
 def test_stripe_gets_each_part_once(story: Story) -> None:
     """1,100 calls mid-month; at its end the 250, 250 + 300, 250 - 600 and 600 + 250."""
-    first = {(f"cus_{name}", "calls"): Decimal(1100) for name in ("plain", "late", "voided", "floor")}
+    first = {
+        (f"cus_{name}", "calls"): Decimal(1100) for name in ("plain", "late", "voided", "floor")
+    }
     assert story.held["before"] == first
     assert story.held["month end"] == {
         ("cus_plain", "calls"): Decimal(1350),
@@ -484,8 +696,8 @@ def test_stripe_gets_each_part_once(story: Story) -> None:
         ("cus_undone", "calls"): Decimal(850),
     }
     assert story.held["again"] == story.held["month end"]
-    assert (story.pushed["before"].delivered, story.pushed["month end"].delivered) == (4, 5)
-    assert story.pushed["again"].delivered == 0
+    sent = [story.pushed[day].sent for day in ("before", "month end", "again")]
+    assert sent == [4, 5, 0]
 
 
 def test_an_event_is_stamped_within_its_part(story: Story) -> None:

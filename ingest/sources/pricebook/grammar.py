@@ -155,9 +155,7 @@ def _one_of(values: tuple[str, ...], what: str) -> Callable[[object], str]:
 
 
 Amount = Annotated[Decimal, BeforeValidator(_amount)]
-AmountAboveZero = Annotated[
-    Decimal, BeforeValidator(lambda value: _above_zero(_amount(value)))
-]
+AmountAboveZero = Annotated[Decimal, BeforeValidator(lambda value: _above_zero(_amount(value)))]
 Rate = Annotated[Decimal, BeforeValidator(lambda value: _amount(value, RATE_PLACES))]
 Percent = Annotated[Decimal, BeforeValidator(_percent_of_whole)]
 Quantity = Annotated[Decimal, BeforeValidator(_quantity)]

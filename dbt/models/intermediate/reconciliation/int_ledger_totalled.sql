@@ -1,4 +1,4 @@
--- Grain: account, Stripe event name, billing period with an approved statement (or several parts: D62): what was approved,
+-- Grain: account, Stripe event name, billing period with an approved statement (or several: D62): what was approved,
 -- what of it Stripe took (accepted, or known there already), and what it refused. An answer that a
 -- quantity was taken is never undone by a later one.
 with
