@@ -79,7 +79,8 @@ def approve(
 ) -> Approved:
     """Approve the closed statements of `period` as published, all of them or those of `accounts`.
 
-    Raises UsageError when there is none, or when a named account's statement has not ended.
+    A billing period may have several, of which all but the last have ended (DECISIONS D62). Raises
+    UsageError when there is none, or when a named account has none that ended.
     """
     with published(settings) as con:
         statements = _statements(con, period, accounts)
@@ -94,8 +95,10 @@ def approve(
         left_open = [row for row in statements if row["status"] == "open"]
         earlier = [row for row in statements if row["status"] in {"approved", "pushed"}]
         closed = [row for row in statements if row["status"] == "closed"]
-        if left_open and (accounts or not (closed or earlier)):
-            row = left_open[0]
+        ended = {row["account_id"] for row in closed}
+        waiting = [row for row in left_open if accounts and row["account_id"] not in ended]
+        if waiting or (left_open and not (closed or earlier)):
+            row = (waiting or left_open)[0]
             raise UsageError(
                 f"statement {row['statement_id']} of account {row['account_id']} is open until "
                 f"{_text(row['period_end'])}; run again after that and approve it then"

@@ -15,19 +15,24 @@ from ingest.errors import UsageError
 from ingest.settings import Settings
 from reports.summary import json_rows
 
-# Lines of the month on both sides, added up over the plan's versions.
-_LINES = """
+# Lines with the billing period that they belong to, whichever part of it their statement bills.
+_IN_PERIODS = """
+        from {side}.intermediate.int_lines_rated as lines
+        left join {side}.intermediate.int_statement_parts as parts using (statement_id)
+        inner join {side}.intermediate.int_billing_periods as periods
+            on periods.statement_id = coalesce(parts.billing_period_id, lines.statement_id)
+"""
+# Lines of the month on both sides, added up over the plan's versions and the period's parts.
+_LINES = f"""
     create temp table lines as
     with
     rated as (
         select 'before' as side, lines.*
-        from warehouse.intermediate.int_lines_rated as lines
-        inner join warehouse.intermediate.int_billing_periods as periods using (statement_id)
+        {_IN_PERIODS.format(side="warehouse")}
         where periods.period = $period
         union all by name
         select 'after' as side, lines.*
-        from scratch.intermediate.int_lines_rated as lines
-        inner join scratch.intermediate.int_billing_periods as periods using (statement_id)
+        {_IN_PERIODS.format(side="scratch")}
         where periods.period = $period
     )
     select account_id, subscription_id, plan_id, charge_key, charge_class, meter_id, currency,
@@ -69,13 +74,13 @@ _DIFFERING_ACCOUNTS = """
     ) as differing using (account_id)
 """
 # Plans of which statements of the month have lines and, under the other book, no time to rate.
-_UNRATED_PLANS = """
+_UNRATED_PLANS = f"""
     with
     left_out as (
         select periods.plan_id, periods.subscription_id, periods.statement_id
-        from warehouse.intermediate.int_billing_periods as periods
-        semi join warehouse.intermediate.int_lines_rated as lines using (statement_id)
-        anti join scratch.intermediate.int_billing_segments as segments using (statement_id)
+        {_IN_PERIODS.format(side="warehouse")}
+        anti join scratch.intermediate.int_billing_segments as segments
+            on periods.statement_id = segments.statement_id
         where periods.period = ?
     ),
     known as (
@@ -90,7 +95,6 @@ _UNRATED_PLANS = """
                    select statement_id from warehouse.intermediate.int_billing_periods)
            ) as is_cut_otherwise
     from left_out
-    inner join warehouse.intermediate.int_lines_rated as lines using (statement_id)
     left join known on left_out.plan_id = known.plan_id
     group by all
     order by left_out.plan_id

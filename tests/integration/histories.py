@@ -126,7 +126,12 @@ def prepare_rating(world: World) -> None:
         graduated | {"properties": {"tiers": tiers}, "included_quantity": "100"},
         charge("cpu", "sandbox_cpu_core_seconds", "0.003", percentage_discount="10"),
     ]
-    rules = {"base_amount": "20", "minimum_amount": "50", "included_amount": "5"}
+    rules = {
+        "base_amount": "20",
+        "minimum_amount": "50",
+        "included_amount": "5",
+        "threshold_amount": "60",
+    }
     dearer = [charges[0], charge("cpu", "sandbox_cpu_core_seconds", "0.004")]
     world.plans += [
         plan(
@@ -254,6 +259,7 @@ def _random_terms(random: Random) -> Row:
         "minimum_amount": random.choice([None, None, "50", "400"]),
         "maximum_amount": random.choice([None, None, "500", "2000"]),
         "included_amount": random.choice([None, None, "5", "300"]),
+        "threshold_amount": random.choice([None, None, None, "40", "400"]),
     }
 
 

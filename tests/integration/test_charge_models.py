@@ -794,7 +794,10 @@ def amounts(world: World) -> dict[tuple[str, str], Decimal]:
 @few(1)
 @given(random=st.randoms(use_true_random=True))
 def test_random_prices_come_to_what_the_rules_say(new_world: NewWorld, random: Random) -> None:
-    """Some thousands of charges, each under one version and cut by several with the same prices."""
+    """Some thousands of charges: under one version, cut by several of the same prices, in parts.
+
+    Whatever the usage of a period comes to, the parts in which a threshold bills it come to it.
+    """
     world = new_world()
     world.meters = all_meters()
     world.plans, told, expected = [], [], {}
@@ -808,9 +811,11 @@ def test_random_prices_come_to_what_the_rules_say(new_world: NewWorld, random: R
         starts = [START, *(text_of(FIRST + timedelta(hours=cut)) for cut in cuts)]
         for name, begins in (("once", starts[:1]), ("cut", starts)):
             world.plans += [plan(f"{name}-{number}", *versions(charges, begins))]
+        billed = version(START, charges, threshold_amount=str(random.randrange(1, 9000)))
+        world.plans += [plan(f"parts-{number}", billed)]
         for each in range(4):
             used = random_use(random)
-            for name in ("once", "cut"):
+            for name in ("once", "cut", "parts"):
                 account = world.account(
                     f"{name}-{number}-{each}", plan_id=f"{name}-{number}", links=False
                 )
@@ -832,7 +837,12 @@ def test_random_prices_come_to_what_the_rules_say(new_world: NewWorld, random: R
         if Fraction(found.get(key, Decimal(0))) != amount
     }
     assert wrong == {}
-    assert len(expected) > 4000
+    assert len(expected) > 6000
+    counts = """
+        select count(*) as statements from marts.fct_statements
+        where account_id like 'parts-%' and period = '2026-08' group by account_id
+    """
+    assert max(row["statements"] for row in world.query(counts)) > 2
 
 
 @few(1)

@@ -330,6 +330,21 @@ CASES = {
         [measured("committed_minutes", "15000")],
         [("minutes", "15000", "600", 60000)],
     ),
+    # 9,000 * 0.008 = 72 is below 100. With 1,000 * 0.008 + 5,000 * 0.005 = 33 it is 105: a
+    # statement. The other has 4,000 * 0.005 = 20 and the fee.
+    "as_it_comes": Case(
+        "as_it_comes",
+        [
+            measured("sent_messages", "9000", "2026-08-05"),
+            measured("sent_messages", "6000", "2026-08-10"),
+            measured("sent_messages", "4000", "2026-08-20"),
+        ],
+        [
+            ("messages", "15000", "105", 10500),
+            ("base_fee", None, "10", 1000),
+            ("messages", "4000", "20", 2000),
+        ],
+    ),
 }
 
 
@@ -413,7 +428,8 @@ def test_the_statement_is_as_worked_by_hand(built: World, account: str) -> None:
         for key, quantity, amount, minor in case.lines
     ]
     owed = built.value(
-        "select total_minor from marts.fct_statements where account_id = ? and period = ?",
+        "select sum(total_minor)::bigint from marts.fct_statements"
+        " where account_id = ? and period = ?",
         account,
         case.period,
     )
@@ -430,6 +446,18 @@ def test_a_month_of_storage_is_exact(built: World) -> None:
     assert rows == [
         {"account_id": "gb", "months": Decimal("96.63676416")},
         {"account_id": "gib", "months": Decimal(90)},
+    ]
+
+
+def test_a_statement_ends_where_the_threshold_is_reached(built: World) -> None:
+    rows = built.query(
+        "select period_start, period_end, total_minor from marts.fct_statements"
+        " where account_id = 'as_it_comes' and period = '2026-08' order by period_start"
+    )
+    cut = utc("2026-08-10T01:00:00Z")
+    assert [tuple(row.values()) for row in rows] == [
+        (utc("2026-08-01"), cut, 10500),
+        (cut, utc("2026-09-01"), 3000),
     ]
 
 

@@ -51,12 +51,13 @@ totals as (
     left join measured_in_period using (statement_id, plan_version, charge_key)
 ),
 
--- The period is rounded, transformed and covered by the included quantity, not each version of it.
-priced as (
+-- The period is rounded, transformed and covered by the included quantity, not each version of it. Made once:
+-- it is read three times, and planning it three times took longer than computing it.
+priced as materialized (
     {{ priced_totals('totals', ['before_total', 'total', 'period_total']) }}
 ),
 
-billable as (
+billable as materialized (
     select
         *,
         cast(total_rounded - before_total_rounded as decimal(38, 12)) as quantity,

@@ -16,11 +16,11 @@ from pathlib import Path
 import duckdb
 
 from ingest.errors import UsageError
-from ingest.sources.pricebook.checks import NOT_RATED_YET, check_documents
+from ingest.sources.pricebook.checks import check_documents
 from ingest.sources.pricebook.rows import PriceBook
 from ingest.sources.pricebook.yaml_lines import Document, Problem, read_document
 
-__all__ = ["NOT_RATED_YET", "PriceBook", "insert_pricebook", "load_pricebook"]
+__all__ = ["PriceBook", "insert_pricebook", "load_pricebook"]
 
 
 def load_pricebook(files: list[Path], landing: Path) -> PriceBook:

@@ -41,12 +41,6 @@ from ingest.sources.pricebook.rows import (
 )
 from ingest.sources.pricebook.yaml_lines import Document, Location, Unquoted, Value
 
-# What the grammar has and the rating models do not compute yet (DECISIONS D10). A plan that uses it
-# is refused: read and then left out of the bill, it would be a silent loss. None: any value.
-NOT_RATED_YET: dict[str, frozenset[str] | None] = {
-    "threshold_amount": None,
-}
-
 _COMPUTE_TEXTS = ("provider", "region")
 _COMPUTE_NUMBERS = ("vcpu", "memory_mib", "disk_mib", "gpu")
 _WHOLE_NUMBERS = ("memory_mib", "disk_mib")
@@ -291,16 +285,6 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _check_rated(document: Document, location: Location, part: str, value: str | None) -> None:
-    """Refuse what is valid but not computed."""
-    refused = NOT_RATED_YET.get(part, frozenset())
-    if refused is None or value in refused:
-        what = part if value is None else f"{part} {value!r}"
-        document.report(
-            location, f"{what} is valid but not rated by this version: a plan cannot use it yet"
-        )
-
-
 def _check_meter(document: Document, location: Location, meter: Meter) -> bool:
     """Whether the keys of a meter are those of its source."""
     before = len(document.problems)
@@ -350,8 +334,6 @@ def _check_version(
                 (*location, "alerts_percent", index),
                 f"alerts must ascend: {alerts[index]} after {alerts[index - 1]}",
             )
-    if version.threshold_amount is not None:
-        _check_rated(document, (*location, "threshold_amount"), "threshold_amount", None)
     for index, other in earlier.items():
         if (version.valid_from, version.currency) == (other.valid_from, other.currency):
             document.report(

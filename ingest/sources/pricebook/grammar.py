@@ -160,6 +160,7 @@ def _one_of(values: tuple[str, ...], what: str) -> Callable[[object], str]:
 
 
 Amount = Annotated[Decimal, BeforeValidator(_amount)]
+AmountAboveZero = Annotated[Decimal, BeforeValidator(lambda value: _above_zero(_amount(value)))]
 Rate = Annotated[Decimal, BeforeValidator(lambda value: _amount(value, RATE_PLACES))]
 Percent = Annotated[Decimal, BeforeValidator(_percent_of_whole)]
 Quantity = Annotated[Decimal, BeforeValidator(_quantity)]
@@ -262,7 +263,7 @@ class Version(Section):
     minimum_amount: Amount | None = None
     maximum_amount: Amount | None = None
     included_amount: Amount | None = None
-    threshold_amount: Amount | None = None
+    threshold_amount: AmountAboveZero | None = None
     default_spending_cap: Amount | None = None
     limits: Limits | None = None
     alerts_percent: list[Annotated[int, Field(gt=0)]] | None = None

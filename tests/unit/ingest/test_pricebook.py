@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import UsageError
 from ingest.schema import create_statements
-from ingest.sources.pricebook import NOT_RATED_YET, PriceBook, insert_pricebook, load_pricebook
+from ingest.sources.pricebook import PriceBook, insert_pricebook, load_pricebook
 
 pytestmark = pytest.mark.unit
 
@@ -1269,10 +1269,6 @@ def test_a_dynamic_price_has_no_place_for_included_units(landing: Path) -> None:
     ]
 
 
-def test_every_model_is_rated() -> None:
-    assert {"model", "transform"}.isdisjoint(NOT_RATED_YET)
-
-
 @pytest.mark.parametrize("factor", ["1000", '"1000"', '"0.5"'])
 def test_a_transform_is_read(landing: Path, factor: str) -> None:
     charge = f"{STANDARD}, transform: {{operation: divide, factor: {factor}, rounding: up}}"
@@ -1327,21 +1323,17 @@ def test_events_and_rounded_meters_can_be_charged(landing: Path, meter: str) -> 
     ]
 
 
-# --- Valid, and not rated yet -------------------------------------------------------------------
+def test_a_threshold_is_read(landing: Path) -> None:
+    threshold = 'currency: usd\n        threshold_amount: "100.00"'
+    plans = PLANS.replace("currency: usd", threshold)
+    assert load(landing, meters=METERS, plans=plans).versions[0].threshold_amount == Decimal(100)
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ('threshold_amount: "100"', "threshold_amount: threshold_amount"),
-    ],
-)
-def test_parts_of_a_version_that_are_not_rated_are_refused(
-    landing: Path, line: str, reason: str
-) -> None:
-    assert plan_errors(landing, "currency: usd", f"currency: usd\n        {line}") == [
-        f"plans.yaml:7: plans[0].versions[0].{reason} is valid but not rated by this version: "
-        "a plan cannot use it yet"
+def test_a_threshold_of_nothing_is_refused(landing: Path) -> None:
+    """It would cut a statement at every hour; null is none."""
+    line = 'currency: usd\n        threshold_amount: "0"'
+    assert plan_errors(landing, "currency: usd", line) == [
+        "plans.yaml:7: plans[0].versions[0].threshold_amount: must be above zero"
     ]
 
 

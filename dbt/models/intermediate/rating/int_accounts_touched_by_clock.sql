@@ -108,6 +108,23 @@ rates_known as (
     where boundaries.boundary <= boundaries.clock_end
 ),
 
+-- The end of an hour with usage may be where a part of a period ends (DECISIONS D62).
+thresholds as (
+    select distinct subscriptions.account_id
+    from subscriptions
+    inner join {{ ref('stg_pricebook__versions') }} as versions using (plan_id)
+    where versions.threshold_amount is not null
+),
+
+hours_ended as (
+    select hours.account_id
+    from {{ ref('fct_usage_hourly') }} as hours
+    semi join thresholds using (account_id)
+    inner join context
+        on hours.usage_hour + interval 1 hour > context.clock_start
+        and hours.usage_hour + interval 1 hour <= context.clock_end
+),
+
 ledger_entries as (
     select account_id
     from approvals
@@ -136,5 +153,7 @@ union
 select account_id from prices_published
 union
 select account_id from rates_known
+union
+select account_id from hours_ended
 union
 select account_id from ledger_entries

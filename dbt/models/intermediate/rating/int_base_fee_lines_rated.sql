@@ -1,6 +1,7 @@
 {{ config(materialized='ephemeral') }}
 -- Grain: statement and plan version with a base amount: its part of the period, by the microsecond.
--- On a yearly plan the annual discount is taken off the amount first.
+-- On a yearly plan the annual discount is taken off the amount first. Of a period that is billed in parts it
+-- stands in the last one (DECISIONS D62).
 with
 
 fees as (
@@ -22,19 +23,21 @@ fees as (
 
 segments as (
     select
-        statement_id,
-        account_id,
-        subscription_id,
-        plan_id,
-        plan_version,
-        period_start,
-        period_end,
-        epoch_us(segment_start) - epoch_us(period_start) as us_before,
-        epoch_us(segment_end) - epoch_us(period_start) as us_until,
-        epoch_us(period_end) - epoch_us(period_start) as period_us
-    from {{ ref('int_billing_segments') }}
+        coalesce(parts.statement_id, segments.statement_id) as statement_id,
+        segments.account_id,
+        segments.subscription_id,
+        segments.plan_id,
+        segments.plan_version,
+        coalesce(parts.period_start, segments.period_start) as period_start,
+        segments.period_end,
+        epoch_us(segments.segment_start) - epoch_us(segments.period_start) as us_before,
+        epoch_us(segments.segment_end) - epoch_us(segments.period_start) as us_until,
+        epoch_us(segments.period_end) - epoch_us(segments.period_start) as period_us
+    from {{ ref('int_billing_segments') }} as segments
     {{ semi_join_touched_accounts() }}
     semi join fees using (plan_id, plan_version)
+    left join {{ ref('int_statement_parts') }} as parts
+        on segments.statement_id = parts.billing_period_id and parts.is_last_part
 ),
 
 -- A part is what is owed up to its end less what is owed up to its start, so that the parts of a fee add

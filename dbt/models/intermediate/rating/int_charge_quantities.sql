@@ -8,6 +8,8 @@
 -- Where a plan has several versions in a period, rounding, transform, included quantity and tiers run
 -- on through them (DECISIONS D04, D44): publishing a new version with the same prices never changes a
 -- bill. Few periods have several versions: only in those is it asked what the others used.
+-- A period that is billed in parts is here once more for each part that ends before it does, under the id of that
+-- instant: what is to be priced up to rated_until (DECISIONS D62).
 with
 
 charges as (
@@ -146,6 +148,13 @@ described as (
 
 billable as (
     {{ billable_quantities('described', 'several_versions') }}
+),
+
+-- Periods up to the end of each of their parts but the last: few, if any.
+up_to_cuts as (
+    select hours.*
+    from {{ ref('int_threshold_charge_hours') }} as hours
+    semi join {{ ref('int_statement_parts') }} as parts on hours.instant_id = parts.rated_statement_id
 )
 
 select
@@ -174,5 +183,38 @@ select
         'charge_key',
         'meter_id',
         "'usage'"
-    ) }} as charge_id
+    ) }} as charge_id,
+    cast(null as varchar) as period_charge_id,
+    cast(null as timestamptz) as rated_until
 from billable
+union all
+select
+    instant_id as statement_id,
+    account_id,
+    subscription_id,
+    plan_id,
+    plan_version,
+    period_start,
+    period_end,
+    charge_key,
+    meter_id,
+    stripe_event_name,
+    model,
+    zero_usage,
+    percentage_discount,
+    version_number,
+    quantity,
+    included_applied,
+    billable_quantity,
+    billable_before,
+    billable_in_period,
+    charge_id,
+    {{ charge_id(
+        'statement_id',
+        'plan_version',
+        'charge_key',
+        'meter_id',
+        "'usage'"
+    ) }} as period_charge_id,
+    reached_at as rated_until
+from up_to_cuts

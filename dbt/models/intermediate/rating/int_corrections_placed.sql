@@ -11,7 +11,7 @@ approvals as (
 
 open_periods as (
     select periods.*
-    from {{ ref('int_billing_periods') }} as periods
+    from {{ ref('int_statement_periods') }} as periods
     anti join approvals using (statement_id)
 )
 

@@ -80,6 +80,6 @@ select
         as bigint
     ) as remaining_minor
 from summed
-inner join {{ ref('int_billing_periods') }} as periods using (statement_id)
+inner join {{ ref('int_statement_periods') }} as periods using (statement_id)
 left join {{ ref('stg_accounts__credits') }} as credits using (credit_id)
 left join frozen using (credit_id)

@@ -38,10 +38,28 @@ subscriptions_begun as (
     group by subscription_id
 ),
 
+-- A period that is billed in parts is rounded as a whole here, as its hours are (int_gate_hours).
+lines as (
+    select
+        coalesce(parts.billing_period_id, lines.statement_id) as statement_id,
+        {{ to_minor('sum(lines.amount)', 'any_value(lines.currency)') }} as amount_minor
+    from {{ ref('int_lines_rated') }} as lines
+    left join {{ ref('int_statement_parts') }} as parts using (statement_id)
+    where lines.charge_class in ('usage', 'discount')
+        and coalesce(parts.billing_period_id, lines.statement_id) in (
+            select in_force.statement_id from in_force
+        )
+    group by
+        coalesce(parts.billing_period_id, lines.statement_id),
+        lines.plan_version,
+        lines.charge_key,
+        lines.meter_id,
+        lines.charge_class
+),
+
 usage as (
     select statement_id, cast(sum(amount_minor) as bigint) as usage_minor
-    from {{ ref('int_lines_rated') }}
-    where charge_class in ('usage', 'discount', 'maximum_cap')
+    from lines
     group by statement_id
 ),
 
@@ -78,7 +96,10 @@ select
             ) }}
     end as cap_minor,
     first_versions.included_amount is null and quantity_plans.plan_id is not null as is_quantity_plan,
-    coalesce(usage.usage_minor, 0) as usage_minor,
+    least(
+        coalesce(usage.usage_minor, 0),
+        {{ to_minor('first_versions.maximum_amount', 'first_versions.currency') }}
+    ) as usage_minor,
     versions.max_concurrent_sandboxes,
     versions.allowed_memory_mib
 from in_force

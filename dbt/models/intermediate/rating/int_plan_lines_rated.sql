@@ -3,7 +3,8 @@
 -- The rules are those of the version in force when the subscription's time in the period begins,
 -- and hold for the period's usage after discounts; they are not prorated, and the base fee is on
 -- top. They are worked out in minor units, on lines already rounded, so that a capped statement
--- comes to exactly its cap and a fully covered one to exactly nothing.
+-- comes to exactly its cap and a fully covered one to exactly nothing. In a period that is billed in parts
+-- each part has what is due by its end less what was due by its start, and the last one the minimum (D62).
 with
 
 limits as (
@@ -35,14 +36,23 @@ first_versions as (
 
 rules as (
     select
-        first_versions.*,
+        coalesce(parts.statement_id, first_versions.statement_id) as statement_id,
+        first_versions.statement_id as billing_period_id,
+        first_versions.account_id,
+        first_versions.subscription_id,
+        first_versions.plan_id,
+        first_versions.plan_version,
+        coalesce(parts.period_start, first_versions.period_start) as period_start,
+        coalesce(parts.period_end, first_versions.period_end) as period_end,
         limits.currency,
         limits.maximum_minor,
         limits.minimum_minor,
         limits.included_minor,
-        first_versions.period_end <= {{ as_of() }} as is_closed
+        coalesce(parts.is_last_part, true) and first_versions.period_end <= {{ as_of() }} as is_closed
     from first_versions
     inner join limits using (plan_id, plan_version)
+    left join {{ ref('int_statement_parts') }} as parts
+        on first_versions.statement_id = parts.billing_period_id
 ),
 
 discounted_lines as (
@@ -57,14 +67,24 @@ usage as (
     group by statement_id
 ),
 
-capped as (
+used as (
     select
         rules.*,
         coalesce(usage.usage_minor, 0) as usage_minor,
-        least(coalesce(usage.usage_minor, 0), coalesce(rules.maximum_minor, usage.usage_minor, 0))
-            as capped_minor
+        cast(sum(coalesce(usage.usage_minor, 0)) over (
+            partition by rules.billing_period_id order by rules.period_start
+        ) as bigint) as used_minor
     from rules
     left join usage using (statement_id)
+),
+
+-- A maximum of null is none: least() passes it over.
+capped as (
+    select
+        *,
+        least(used_minor, maximum_minor) as capped_minor,
+        least(used_minor - usage_minor, maximum_minor) as capped_before_minor
+    from used
 ),
 
 applied as (
@@ -72,7 +92,7 @@ applied as (
         *,
         'maximum_cap' as charge_class,
         'maximum_amount' as charge_key,
-        cast(capped_minor - usage_minor as bigint) as amount_minor
+        cast(capped_minor - capped_before_minor - usage_minor as bigint) as amount_minor
     from capped
     union all
     select
@@ -91,7 +111,10 @@ applied as (
         *,
         'included' as charge_class,
         'included_amount' as charge_key,
-        cast(-least(coalesce(included_minor, 0), greatest(capped_minor, 0)) as bigint)
+        cast(
+            least(coalesce(included_minor, 0), greatest(capped_before_minor, 0))
+            - least(coalesce(included_minor, 0), greatest(capped_minor, 0)) as bigint
+        )
             as amount_minor
     from capped
 )

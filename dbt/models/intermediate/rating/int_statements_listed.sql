@@ -1,6 +1,6 @@
 {{ config(materialized='ephemeral') }}
--- Grain: statement that is not approved: every period of a subscription that has begun, whether or
--- not anything was used in it, and periods after its end that take corrections or credits.
+-- Grain: statement that is not approved: every period of a subscription that has begun, or part of one, whether
+-- or not anything was used in it, and periods after its end that take corrections or credits.
 with
 
 lines as (
@@ -27,8 +27,12 @@ version_currencies as (
     group by segments.statement_id
 ),
 
+periods as (
+    select * from {{ ref('int_statement_periods') }}
+),
+
 needed as (
-    select statement_id from {{ ref('int_billing_periods') }} where is_subscribed
+    select statement_id from periods where is_subscribed
     union
     select statement_id from {{ ref('int_lines_corrected') }}
     union
@@ -45,10 +49,10 @@ select
     periods.period_end,
     coalesce(currencies.currency, version_currencies.currency, accounts.currency) as currency,
     case when periods.is_closed then 'closed' else 'open' end as status
-from {{ ref('int_billing_periods') }} as periods
+from periods
 {{ semi_join_touched_accounts() }}
 semi join needed using (statement_id)
 anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
 left join currencies using (statement_id)
-left join version_currencies using (statement_id)
+left join version_currencies on periods.billing_period_id = version_currencies.statement_id
 left join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)

@@ -9,13 +9,21 @@ charges as (
     where charges.model = 'dynamic'
 ),
 
-summed as (
-    select
-        charge_id,
-        cast(sum(flat_amount) as decimal(38, 18)) as flat_amount
+events as (
+    select *
     from {{ ref('int_charge_events') }}
     {{ semi_join_touched_accounts() }}
-    group by charge_id
+),
+
+summed as (
+    select
+        charges.charge_id,
+        cast(sum(events.flat_amount) as decimal(38, 18)) as flat_amount
+    from charges
+    inner join events
+        on coalesce(charges.period_charge_id, charges.charge_id) = events.charge_id
+        and (charges.rated_until is null or charges.rated_until > events.used_at)
+    group by charges.charge_id
 ),
 
 tiers as (

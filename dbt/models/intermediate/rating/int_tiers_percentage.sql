@@ -18,14 +18,23 @@ charges_of_the_period as (
     select * from charges where not is_rated_by_event
 ),
 
-summed as (
-    select
-        charge_id,
-        cast(sum(charged_quantity) as decimal(38, 12)) as quantity,
-        cast(sum(flat_amount) as decimal(38, 18)) as flat_amount
+events as (
+    select *
     from {{ ref('int_charge_events') }}
     {{ semi_join_touched_accounts() }}
-    group by charge_id
+),
+
+summed as (
+    select
+        charges.charge_id,
+        cast(sum(events.charged_quantity) as decimal(38, 12)) as quantity,
+        cast(sum(events.flat_amount) as decimal(38, 18)) as flat_amount
+    from charges
+    inner join events
+        on coalesce(charges.period_charge_id, charges.charge_id) = events.charge_id
+        and (charges.rated_until is null or charges.rated_until > events.used_at)
+    where charges.is_rated_by_event
+    group by charges.charge_id
 ),
 
 charges_by_event as (

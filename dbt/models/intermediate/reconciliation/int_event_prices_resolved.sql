@@ -188,14 +188,15 @@ lines as (
     select
         lines.charge_id,
         statements.account_id,
-        statements.period_start,
-        statements.period_end,
+        coalesce(parts.billing_period_start, statements.period_start) as period_start,
+        coalesce(parts.billing_period_end, statements.period_end) as period_end,
         lines.plan_id,
         lines.plan_version,
         lines.charge_key
     from {{ ref('fct_charges') }} as lines
     inner join {{ ref('fct_statements') }} as statements
         on lines.statement_id = statements.statement_id
+    left join {{ ref('int_statement_parts') }} as parts on lines.statement_id = parts.statement_id
     where lines.charge_class = 'usage' and {{ is_reconciled_again('lines.account_id') }}
 ),
 

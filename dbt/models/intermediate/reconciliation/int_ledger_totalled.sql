@@ -1,30 +1,44 @@
--- Grain: account, Stripe event name, billing period with an approved statement: what was approved,
+-- Grain: account, Stripe event name, billing period with an approved statement (or several: D62): what was approved,
 -- what of it Stripe took (accepted, or known there already), and what it refused. An answer that a
 -- quantity was taken is never undone by a later one.
 with
 
 approvals as (
-    select *
-    from {{ ref('stg_ledger__approvals') }}
-    where {{ is_reconciled_again('account_id') }}
+    select
+        approvals.*,
+        coalesce(parts.billing_period_start, approvals.period_start) as billing_period_start,
+        coalesce(parts.billing_period_end, approvals.period_end) as billing_period_end
+    from {{ ref('stg_ledger__approvals') }} as approvals
+    left join {{ ref('int_statement_parts') }} as parts using (statement_id)
+    where {{ is_reconciled_again('approvals.account_id') }}
 ),
 
 lines as (
     select
         approvals.account_id,
         lines.stripe_event_name,
-        approvals.period_start,
-        approvals.period_end,
+        approvals.billing_period_start as period_start,
+        approvals.billing_period_end as period_end,
         cast(coalesce(sum(lines.quantity), 0) as decimal(38, 12)) as approved_quantity,
+        -- What corrects an earlier part of the same period is no correction of another.
         cast(
-            coalesce(sum(lines.quantity) filter (where lines.charge_class = 'correction'), 0)
+            coalesce(sum(lines.quantity) filter (
+                where lines.charge_class = 'correction'
+                and (
+                    lines.period_start < approvals.billing_period_start
+                    or lines.period_start >= approvals.billing_period_end
+                )
+            ), 0)
             as decimal(38, 12)
         ) as approved_correction_quantity
     from {{ ref('stg_ledger__lines') }} as lines
     inner join approvals on lines.approval_id = approvals.approval_id
     where lines.charge_class in ('usage', 'correction') and lines.stripe_event_name <> ''
     group by
-        approvals.account_id, lines.stripe_event_name, approvals.period_start, approvals.period_end
+        approvals.account_id,
+        lines.stripe_event_name,
+        approvals.billing_period_start,
+        approvals.billing_period_end
 ),
 
 answers as (
@@ -42,8 +56,8 @@ intents as (
     select
         approvals.account_id,
         intents.stripe_event_name,
-        approvals.period_start,
-        approvals.period_end,
+        approvals.billing_period_start as period_start,
+        approvals.billing_period_end as period_end,
         cast(coalesce(sum(intents.quantity) filter (where answers.is_taken), 0) as decimal(38, 12))
             as pushed_quantity,
         cast(
@@ -58,8 +72,8 @@ intents as (
     group by
         approvals.account_id,
         intents.stripe_event_name,
-        approvals.period_start,
-        approvals.period_end
+        approvals.billing_period_start,
+        approvals.billing_period_end
 )
 
 select

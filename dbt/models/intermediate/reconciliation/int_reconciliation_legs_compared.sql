@@ -3,7 +3,7 @@
     pre_hook="{{ delete_touched(ref('int_reconciliation_accounts_touched'), ['account_id']) }}"
 ) }}
 -- Grain: account, Stripe event name, billing period, leg: two sides that should be equal.
---   warehouse_pushed  what today's facts give -> what the ledger brought to Stripe, once approved
+--   warehouse_pushed  what today's facts give of approved statements -> what the ledger brought to Stripe
 --   pushed_meter      what Stripe should hold -> what its meter holds
 --   meter_invoice     what its meter holds    -> what its invoices say
 -- Values are in minor units, each the value of its quantity on the statement; the right one of
@@ -56,9 +56,9 @@ legs as (
         period_end,
         currency,
         'warehouse_pushed' as leg,
-        warehouse_quantity as left_quantity,
+        approvable_quantity as left_quantity,
         ledger_quantity as right_quantity,
-        {{ value_at('warehouse_quantity') }} as left_value_minor,
+        {{ value_at('approvable_quantity') }} as left_value_minor,
         {{ value_at('ledger_quantity') }} as right_value_minor
     from invoiced
     where has_approval

@@ -17,6 +17,7 @@ lines as (
         period_end,
         min(meter_id) as meter_id,
         cast(sum(warehouse_quantity) as decimal(38, 12)) as warehouse_quantity,
+        cast(sum(approvable_quantity) as decimal(38, 12)) as approvable_quantity,
         cast(sum(billed_quantity) as decimal(38, 12)) as billed_quantity,
         cast(sum(billed_line_count) as bigint) as billed_line_count,
         list_sort(list(distinct currency)) as currencies,
@@ -51,10 +52,11 @@ approvals as (
 
 approved_periods as (
     select distinct
-        account_id,
-        period_start,
-        period_end
+        approvals.account_id,
+        coalesce(parts.billing_period_start, approvals.period_start) as period_start,
+        coalesce(parts.billing_period_end, approvals.period_end) as period_end
     from approvals
+    left join {{ ref('int_statement_parts') }} as parts using (statement_id)
 ),
 
 -- The months in which the ledger, not something else, brought usage to Stripe.
@@ -116,6 +118,7 @@ joined as (
             strftime(keys.period_start at time zone coalesce(accounts.timezone, 'UTC'), '%Y-%m')
         ) as period,
         coalesce(lines.warehouse_quantity, cast(0 as decimal(38, 12))) as warehouse_quantity,
+        coalesce(lines.approvable_quantity, cast(0 as decimal(38, 12))) as approvable_quantity,
         case when lines.account_id is null then 0 else lines.warehouse_amount_minor end as warehouse_amount_minor,
         coalesce(lines.billed_quantity, cast(0 as decimal(38, 12))) as billed_quantity,
         coalesce(lines.billed_amount_exact_minor, cast(0 as decimal(38, 18)))

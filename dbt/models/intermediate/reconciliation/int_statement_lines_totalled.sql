@@ -5,8 +5,16 @@
 -- name; an event name of '' means that the charge is not sent to Stripe.
 with
 
+-- Parts of a billing period add up here: what Stripe says is about the period (DECISIONS D62).
 statements as (
-    select * from {{ ref('fct_statements') }}
+    select
+        statements.statement_id,
+        statements.account_id,
+        coalesce(parts.billing_period_start, statements.period_start) as period_start,
+        coalesce(parts.billing_period_end, statements.period_end) as period_end,
+        statements.status in ('approved', 'pushed') as is_approved
+    from {{ ref('fct_statements') }} as statements
+    left join {{ ref('int_statement_parts') }} as parts using (statement_id)
 ),
 
 event_names as (
@@ -85,7 +93,15 @@ select
     cast(coalesce(sum(amounts.amount_minor) filter (where amounts.is_billed), 0) as bigint)
         as billed_amount_minor,
     count(*) filter (where amounts.is_billed) as billed_line_count,
-    bool_or(statements.status in ('approved', 'pushed')) as is_approved
+    bool_or(statements.is_approved) as is_approved,
+    cast(
+        coalesce(sum(amounts.quantity) filter (where statements.is_approved and not amounts.is_billed), 0)
+        as decimal(38, 12)
+    ) as approvable_quantity,
+    cast(
+        coalesce(sum(amounts.quantity) filter (where statements.is_approved and amounts.is_billed), 0)
+        as decimal(38, 12)
+    ) as approved_quantity
 from amounts
 inner join statements on amounts.statement_id = statements.statement_id
 left join event_names

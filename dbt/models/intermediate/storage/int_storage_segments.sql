@@ -1,107 +1,9 @@
--- Grain: billing segment, storage meter: the usage inside the segment. Whole hours are taken as
--- they stand; of an hour that a segment's edge cuts each part is the difference of what is rounded
--- at its two ends, so that the parts of an hour add up to the hour (DECISIONS D36).
+-- Grain: billing segment, storage meter: the usage inside the segment, the sum of its hours and of the parts of
+-- hours at its edges (DECISIONS D36).
 with
 
-segments as (
-    select
-        segment_id,
-        account_id,
-        segment_start,
-        segment_end,
-        date_trunc('hour', segment_start + interval 1 hour - interval 1 microsecond) as whole_start,
-        date_trunc('hour', segment_end) as whole_end
-    from {{ ref('int_account_segments') }}
-),
-
-meters as (
-    select meter_id, measure
-    from {{ ref('stg_pricebook__meters') }}
-    where source = 'storage'
-),
-
-edges as (
-    select
-        segment_id,
-        account_id,
-        segment_start as edge_start,
-        least(whole_start, segment_end) as edge_end
-    from segments
-    where segment_start < whole_start
-    union all
-    select
-        segment_id,
-        account_id,
-        greatest(whole_end, segment_start) as edge_start,
-        segment_end as edge_end
-    from segments
-    where whole_end < segment_end and whole_end >= whole_start
-),
-
--- Byte-microseconds of the hour up to the edge's start and up to its end.
-edge_sums as (
-    select
-        edges.segment_id,
-        edges.account_id,
-        intervals.evidence <> 'observed' as is_inferred,
-        cast(intervals.bytes as hugeint) as bytes,
-        greatest(
-            epoch_us(least(intervals.ended_at, edges.edge_start))
-            - epoch_us(greatest(intervals.started_at, date_trunc('hour', edges.edge_start))),
-            0
-        ) as us_before,
-        greatest(
-            epoch_us(least(intervals.ended_at, edges.edge_end))
-            - epoch_us(greatest(intervals.started_at, date_trunc('hour', edges.edge_start))),
-            0
-        ) as us_until,
-        edges.edge_start
-    from edges
-    inner join {{ ref('int_storage_intervals') }} as intervals
-        on edges.account_id = intervals.account_id
-        and edges.edge_end > intervals.started_at
-        and date_trunc('hour', edges.edge_start) < intervals.ended_at
-    where intervals.bytes > 0 and intervals.ended_at > intervals.started_at
-),
-
-edge_hours as (
-    select
-        segment_id,
-        account_id,
-        edge_start,
-        sum(bytes * us_before) as before,
-        sum(bytes * us_until) as until,
-        sum(case when is_inferred then bytes * us_before else 0 end) as inferred_before,
-        sum(case when is_inferred then bytes * us_until else 0 end) as inferred_until
-    from edge_sums
-    group by segment_id, account_id, edge_start
-),
-
-parts as (
-    select
-        segments.segment_id,
-        segments.account_id,
-        meters.meter_id,
-        {{ storage_quantity('meters.measure', 'hours.byte_us') }} as quantity,
-        {{ storage_quantity('meters.measure', 'hours.inferred_byte_us') }} as inferred_quantity
-    from {{ ref('int_storage_hours') }} as hours
-    inner join segments
-        on hours.account_id = segments.account_id
-        and hours.usage_hour >= segments.whole_start
-        and hours.usage_hour < segments.whole_end
-    cross join meters
-    union all
-    select
-        hours.segment_id,
-        hours.account_id,
-        meters.meter_id,
-        {{ storage_quantity('meters.measure', 'hours.until') }}
-            - {{ storage_quantity('meters.measure', 'hours.before') }},
-        {{ storage_quantity('meters.measure', 'hours.inferred_until') }}
-            - {{ storage_quantity('meters.measure', 'hours.inferred_before') }}
-    from edge_hours as hours
-    cross join meters
-    where hours.until > hours.before
+hours as (
+    {{ segment_storage_hours(ref('int_account_segments')) }}
 )
 
 select
@@ -111,5 +13,5 @@ select
     '{}' as dimensions,
     cast(sum(quantity) as decimal(38, 16)) as quantity,
     cast(sum(inferred_quantity) as decimal(38, 16)) as inferred_quantity
-from parts
+from hours
 group by segment_id, account_id, meter_id

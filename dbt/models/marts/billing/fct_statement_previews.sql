@@ -16,21 +16,43 @@ minimums as (
     where minimum_amount is not null
 ),
 
+-- Of a period that is billed in parts the last one is open; its minimum is that of the period (DECISIONS D62).
+parts as (
+    select * from {{ ref('int_statement_parts') }}
+),
+
+open_periods as (
+    select
+        open_statements.statement_id,
+        coalesce(parts.billing_period_id, open_statements.statement_id) as billing_period_id
+    from open_statements
+    left join parts using (statement_id)
+),
+
 -- As for the lines themselves: the version in force when the subscription's time in the period begins.
 first_versions as (
-    select statement_id, plan_id, arg_min(plan_version, segment_start) as plan_version
-    from {{ ref('int_billing_segments') }}
-    semi join open_statements using (statement_id)
-    semi join minimums using (plan_id)
-    group by statement_id, plan_id
+    select
+        open_periods.statement_id,
+        open_periods.billing_period_id,
+        segments.plan_id,
+        arg_min(segments.plan_version, segments.segment_start) as plan_version
+    from {{ ref('int_billing_segments') }} as segments
+    inner join open_periods on segments.statement_id = open_periods.billing_period_id
+    semi join minimums on segments.plan_id = minimums.plan_id
+    group by open_periods.statement_id, open_periods.billing_period_id, segments.plan_id
 ),
 
 usage as (
-    select statement_id, cast(sum(amount_minor) as bigint) as usage_minor
-    from {{ ref('int_lines_rated') }}
-    semi join first_versions using (statement_id)
-    where charge_class in ('usage', 'discount', 'maximum_cap')
-    group by statement_id
+    select
+        coalesce(parts.billing_period_id, lines.statement_id) as billing_period_id,
+        cast(sum(lines.amount_minor) as bigint) as usage_minor
+    from {{ ref('int_lines_rated') }} as lines
+    left join parts using (statement_id)
+    where lines.charge_class in ('usage', 'discount', 'maximum_cap')
+        and coalesce(parts.billing_period_id, lines.statement_id) in (
+            select first_versions.billing_period_id from first_versions
+        )
+    group by coalesce(parts.billing_period_id, lines.statement_id)
 ),
 
 true_ups as (
@@ -39,7 +61,7 @@ true_ups as (
         greatest(minimums.minimum_minor - coalesce(usage.usage_minor, 0), 0) as true_up_minor
     from first_versions
     inner join minimums using (plan_id, plan_version)
-    left join usage using (statement_id)
+    left join usage using (billing_period_id)
 ),
 
 projected as (

@@ -2,8 +2,8 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
 ) }}
--- Grain: account, subscription and billing period; key statement_id. subtotal_minor is the sum of
--- the statement's lines and total_minor that less its credits, always. Approved statements are the
+-- Grain: account, subscription and billing period, or part of one (DECISIONS D62); key statement_id. subtotal_minor
+-- is the sum of the statement's lines and total_minor that less its credits, always. Approved statements are the
 -- ledger's and never change. The digest is a SHA-256 of the statement's own text: its lines by
 -- charge_id, its credits, its totals.
 with

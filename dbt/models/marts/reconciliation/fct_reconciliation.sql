@@ -128,7 +128,7 @@ not_sent as (
         period_end,
         cast(null as decimal(38, 16)) as provider_quantity,
         warehouse_quantity,
-        case when is_approved then billed_quantity end as approved_quantity,
+        case when is_approved then approved_quantity end as approved_quantity,
         cast(null as decimal(38, 12)) as pushed_quantity,
         cast(null as decimal(38, 12)) as stripe_meter_quantity,
         cast(null as decimal(38, 12)) as stripe_invoice_quantity,
