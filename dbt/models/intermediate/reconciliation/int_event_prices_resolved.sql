@@ -1,4 +1,4 @@
--- Grain: account, Stripe event name, billing period: the price in force. unit_amount_minor is what
+-- Grain: account, Stripe event name, billing period that can be compared: the price in force. unit_amount_minor is what
 -- one more unit costs: the last tier that the period's usage reached under the period's last plan
 -- version (nothing while the included quantity lasts), or the first tier where nothing was used.
 -- Discounts and transforms of the charge are in it. unit_amounts_minor are all unit amounts that
@@ -6,10 +6,25 @@
 -- not.
 with
 
+reach as (
+    select
+        min(window_start) as first_summary_at,
+        max(window_end) as last_summary_at
+    from {{ ref('stg_stripe__meter_event_summaries') }}
+),
+
+-- Quantities are valued only where a leg is compared: in periods that were approved, or that Stripe's
+-- summaries reach.
 segments as (
-    select *
-    from {{ ref('int_billing_segments') }}
-    where {{ is_reconciled_again('account_id') }}
+    select segments.*
+    from {{ ref('int_billing_segments') }} as segments
+    cross join reach
+    left join (
+        select distinct account_id, period_start, period_end from {{ ref('stg_ledger__approvals') }}
+    ) as approved using (account_id, period_start, period_end)
+    where
+        {{ is_reconciled_again('segments.account_id') }}
+        and ({{ is_meter_covered('segments.period_end', 'reach') }} or approved.account_id is not null)
 ),
 
 -- Prices of each tier in minor units; as few rows as the price book has tiers.
@@ -196,6 +211,10 @@ lines as (
     from {{ ref('fct_charges') }} as lines
     inner join {{ ref('fct_statements') }} as statements
         on lines.statement_id = statements.statement_id
+    semi join segments
+        on statements.account_id = segments.account_id
+        and statements.period_start = segments.period_start
+        and statements.period_end = segments.period_end
     where lines.charge_class = 'usage' and {{ is_reconciled_again('lines.account_id') }}
 ),
 
