@@ -31,13 +31,15 @@ _ORGS = """
     from read_csv('{landing}/account_links.csv', all_varchar = true)
 """
 
-# One row a start or end; p packs template, size and whether it is an end: one number to sort along.
+# One row a delivery; p packs template, size and whether it is an end: one number to sort along.
 _EVENTS = """
     create table event as
-    select sandbox_id, org_i, at_us, kind, p, timeout_us
+    select sandbox_id, org_i, at_us, kind, p, timeout_us, delivery, file
     from (
         select
             sandbox_id,
+            hash(id) as delivery,
+            substring(filename, {prefix}) as file,
             epoch_us("timestamp") as at_us,
             case type
                 when 'sandbox.lifecycle.updated' then 2
@@ -50,7 +52,7 @@ _EVENTS = """
             epoch_us(told[4]::timestamptz) as timeout_us,
             told[1] as customer
         from (
-            select sandbox_id, "timestamp", type, sandbox_template_id,
+            select sandbox_id, "timestamp", type, sandbox_template_id, id, filename,
                 json_extract_string(event_data, [
                     '$.sandbox_metadata.customer', '$.execution.vcpu_count',
                     '$.execution.memory_mb', '$.set_timeout'
@@ -149,6 +151,29 @@ _SWEEP = """
     where lvl > 0 and nt > t
 """
 
+# What became of the rows of each file. Deliveries that came again are found by their key alone.
+_REPEATED = """
+    create table repeated as
+    select kind, max(file) as file, count(*) - 1 as times_again
+    from event
+    semi join (select delivery from event group by delivery having count(*) > 1) using (delivery)
+    group by delivery, kind
+"""
+
+_DISPOSITIONS = """
+    create table disposition as
+    select file, disposition, sum(row_count)::bigint as rows
+    from (
+        select file, if(kind = 2, 'not_billable', 'billed') as disposition, count(*) as row_count
+        from event group by all
+        union all
+        select file, if(kind = 2, 'not_billable', 'billed'), -times_again from repeated
+        union all
+        select file, 'duplicate', times_again from repeated
+    )
+    group by all
+"""
+
 _PRICES = """
     create table price as
     select * from (values {rows}) as p(meter_i, memory_mib, charge_key, lo, hi, unit_amount)
@@ -168,7 +193,7 @@ _CHARGES = """
         inner join meter using (res)
         group by all
     )
-    select org_i, month, charge_key, any_value(quantity) as quantity,
+    select org_i, month, used.meter_i, charge_key, any_value(quantity) as quantity,
         sum(cast((least(quantity, hi) - lo) * unit_amount as decimal(38, 18))) as amount
     from used
     inner join price
@@ -181,6 +206,24 @@ _CHARGES = """
 _STATEMENTS = """
     create table statement as
     select org_i, month, sum(round(amount, 2)) as subtotal from charge group by all
+"""
+
+# What was rated beside what Stripe holds. The landing zone has no Stripe export.
+_STRIPE = """
+    create table stripe (org_i bigint, month timestamp, meter_i integer, quantity decimal(38, 12))
+"""
+
+_RECONCILIATION = """
+    create table reconciliation as
+    with rated as (
+        select org_i, month, meter_i, sum(quantity)::decimal(38, 12) as quantity,
+            (sum(round(amount, 2)) * 100)::bigint as amount_minor
+        from charge group by all
+    )
+    select org_i, month, meter_i, coalesce(rated.quantity, 0) as warehouse_quantity,
+        coalesce(amount_minor, 0) as warehouse_amount_minor,
+        stripe.quantity as stripe_meter_quantity
+    from rated full join stripe using (org_i, month, meter_i)
 """
 
 
@@ -201,7 +244,12 @@ def _price_rows() -> str:
 
 def shapes(landing: Path) -> dict[str, list[str]]:
     """The statements of each shape by name, in order; reading starts from the landing zone."""
-    names = {"landing": str(landing), "hour": HOUR_US, "limit": MAX_CONCURRENT}
+    names = {
+        "landing": str(landing),
+        "prefix": len(str(landing)) + 2,
+        "hour": HOUR_US,
+        "limit": MAX_CONCURRENT,
+    }
     return {
         "read and parse": [_ORGS.format(**names), _EVENTS.format(**names)],
         "intervals": [_INTERVALS.format(**names)],
@@ -217,6 +265,8 @@ def shapes(landing: Path) -> dict[str, list[str]]:
             _CHARGES.format(**names),
             _STATEMENTS,
         ],
+        "reconciliation": [_STRIPE, _RECONCILIATION],
+        "dispositions": [_REPEATED, _DISPOSITIONS],
     }
 
 

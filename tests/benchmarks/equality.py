@@ -6,6 +6,8 @@ from pathlib import Path
 
 import duckdb
 
+_METERS = "['sandbox_seconds', 'sandbox_cpu_core_seconds', 'sandbox_ram_gibi_seconds']"
+
 # Both sides of each comparison, as queries of the same columns. `bare` and `product` are databases.
 _SIDES = {
     "intervals": (
@@ -79,14 +81,31 @@ _SIDES = {
         from product.marts.fct_statements where subtotal_minor <> 0
         """,
     ),
+    "reconciliation": (
+        f"""
+        select account_id, {_METERS}[meter_i] as meter_id, month::timestamptz as period_start,
+            warehouse_quantity, warehouse_amount_minor, stripe_meter_quantity
+        from bare.reconciliation inner join bare.org using (org_i)
+        """,
+        """
+        select account_id, meter_id, period_start,
+            warehouse_quantity, warehouse_amount_minor, stripe_meter_quantity
+        from product.marts.fct_reconciliation
+        """,
+    ),
+    "dispositions": (
+        "select file, disposition, rows from bare.disposition",
+        """
+        select file, disposition, rows
+        from product.marts.fct_row_dispositions where source = 'e2b'
+        """,
+    ),
 }
 
-_NAMED = """
+_NAMED = f"""
     create temp table named as
-    select res, meter_i,
-        ['sandbox_seconds', 'sandbox_cpu_core_seconds', 'sandbox_ram_gibi_seconds'][meter_i]
-            as meter_id,
-        '{"memory_mib":' || (res >> 9) || ',"provider":"e2b","vcpu":' || (res & 511) || '}'
+    select res, meter_i, {_METERS}[meter_i] as meter_id,
+        '{{"memory_mib":' || (res >> 9) || ',"provider":"e2b","vcpu":' || (res & 511) || '}}'
             as dimensions
     from bare.meter
 """

@@ -12,9 +12,11 @@
 -- instant: what is to be priced up to rated_until (DECISIONS D62).
 with
 
-charges as (
+-- Charges, and the plan versions of each period, are numbered: joins and sums go by two numbers, not by texts.
+charges as materialized (
     select
         charges.*,
+        row_number() over () as charge_number,
         tiers.flat_amount as first_flat_amount,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as event_name,
         meters.source as meter_source,
@@ -29,8 +31,9 @@ charges as (
         and tiers.tier_index = 1
 ),
 
-versions_in_period as (
+versions_in_period as materialized (
     select
+        row_number() over () as version_in_period,
         statement_id,
         account_id,
         subscription_id,
@@ -38,10 +41,20 @@ versions_in_period as (
         plan_version,
         period_start,
         period_end,
-        min(segment_start) as version_start
+        min(segment_start) as version_start,
+        list(segment_id) as segment_ids
     from {{ ref('int_billing_segments') }}
     {{ semi_join_touched_accounts() }}
-    group by all
+    group by statement_id, account_id, subscription_id, plan_id, plan_version, period_start, period_end
+),
+
+segments as (
+    select
+        version_in_period,
+        plan_id,
+        plan_version,
+        unnest(segment_ids) as segment_id
+    from versions_in_period
 ),
 
 several_versions as (
@@ -55,7 +68,7 @@ priced_dimensions as (
     select
         charges.plan_id,
         charges.plan_version,
-        charges.charge_key,
+        charges.charge_number,
         matches.meter_id,
         matches.dimensions
     from charges
@@ -65,15 +78,12 @@ priced_dimensions as (
 
 summed as (
     select
-        segments.statement_id,
-        segments.plan_id,
-        segments.plan_version,
-        priced_dimensions.charge_key,
+        segments.version_in_period,
+        priced_dimensions.charge_number,
         sum(usage.quantity) as quantity
     from {{ ref('int_segment_usage') }} as usage
     {{ semi_join_touched_accounts() }}
-    inner join {{ ref('int_billing_segments') }} as segments
-        on usage.segment_id = segments.segment_id
+    inner join segments using (segment_id)
     inner join priced_dimensions
         on segments.plan_id = priced_dimensions.plan_id
         and segments.plan_version = priced_dimensions.plan_version
@@ -91,28 +101,25 @@ measured as (
     where abs(quantity) >= cast('0.0000000000005' as decimal(38, 16))
     union all
     select
-        statement_id,
-        plan_id,
-        plan_version,
-        charge_key,
-        quantity as measured_quantity
-    from {{ ref('int_event_charge_quantities') }}
+        versions_in_period.version_in_period,
+        charges.charge_number,
+        events.quantity as measured_quantity
+    from {{ ref('int_event_charge_quantities') }} as events
+    inner join versions_in_period using (statement_id, plan_id, plan_version)
+    inner join charges using (plan_id, plan_version, charge_key)
 ),
 
 -- A charge that costs something even without usage is priced in every period of the plan.
 unused as (
     select
-        versions_in_period.statement_id,
-        versions_in_period.plan_id,
-        versions_in_period.plan_version,
-        charges.charge_key,
+        versions_in_period.version_in_period,
+        charges.charge_number,
         cast(0 as decimal(38, 12)) as measured_quantity
     from versions_in_period
     inner join charges using (plan_id, plan_version)
     anti join measured
-        on versions_in_period.statement_id = measured.statement_id
-        and versions_in_period.plan_version = measured.plan_version
-        and charges.charge_key = measured.charge_key
+        on versions_in_period.version_in_period = measured.version_in_period
+        and charges.charge_number = measured.charge_number
     where charges.first_flat_amount <> 0 and charges.zero_usage <> 'no_charge'
 ),
 
@@ -124,7 +131,7 @@ quantities as (
 
 described as (
     select
-        versions_in_period.*,
+        versions_in_period.* exclude (version_in_period, segment_ids),
         charges.charge_key,
         charges.meter_id,
         charges.event_name as stripe_event_name,
@@ -139,11 +146,8 @@ described as (
         charges.rounding_step,
         quantities.measured_quantity
     from quantities
-    inner join versions_in_period using (statement_id, plan_id, plan_version)
-    inner join charges
-        on quantities.plan_id = charges.plan_id
-        and quantities.plan_version = charges.plan_version
-        and quantities.charge_key = charges.charge_key
+    inner join versions_in_period using (version_in_period)
+    inner join charges using (charge_number)
 ),
 
 billable as (

@@ -1,4 +1,4 @@
--- Grain: account, Stripe event name, billing period: the price in force. unit_amount_minor is what
+-- Grain: account, Stripe event name, billing period that can be compared: the price in force. unit_amount_minor is what
 -- one more unit costs: the last tier that the period's usage reached under the period's last plan
 -- version (nothing while the included quantity lasts), or the first tier where nothing was used.
 -- Discounts and transforms of the charge are in it. unit_amounts_minor are all unit amounts that
@@ -6,10 +6,32 @@
 -- not.
 with
 
+reach as (
+    select
+        min(window_start) as first_summary_at,
+        max(window_end) as last_summary_at
+    from {{ ref('stg_stripe__meter_event_summaries') }}
+),
+
+approved as (
+    select distinct
+        approvals.account_id,
+        coalesce(parts.billing_period_start, approvals.period_start) as period_start,
+        coalesce(parts.billing_period_end, approvals.period_end) as period_end
+    from {{ ref('stg_ledger__approvals') }} as approvals
+    left join {{ ref('int_statement_parts') }} as parts using (statement_id)
+),
+
+-- Quantities are valued only where a leg is compared: in periods that were approved, or that Stripe's
+-- summaries reach.
 segments as (
-    select *
-    from {{ ref('int_billing_segments') }}
-    where {{ is_reconciled_again('account_id') }}
+    select segments.*
+    from {{ ref('int_billing_segments') }} as segments
+    cross join reach
+    left join approved using (account_id, period_start, period_end)
+    where
+        {{ is_reconciled_again('segments.account_id') }}
+        and ({{ is_meter_covered('segments.period_end', 'reach') }} or approved.account_id is not null)
 ),
 
 -- Prices of each tier in minor units; as few rows as the price book has tiers.
@@ -197,6 +219,10 @@ lines as (
     inner join {{ ref('fct_statements') }} as statements
         on lines.statement_id = statements.statement_id
     left join {{ ref('int_statement_parts') }} as parts on lines.statement_id = parts.statement_id
+    semi join segments
+        on statements.account_id = segments.account_id
+        and coalesce(parts.billing_period_start, statements.period_start) = segments.period_start
+        and coalesce(parts.billing_period_end, statements.period_end) = segments.period_end
     where lines.charge_class = 'usage' and {{ is_reconciled_again('lines.account_id') }}
 ),
 

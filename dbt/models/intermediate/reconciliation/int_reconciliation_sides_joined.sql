@@ -9,6 +9,11 @@
 -- columns are null.
 with
 
+totals as (
+    select * from {{ ref('int_statement_lines_totalled') }}
+    where stripe_event_name <> ''
+),
+
 lines as (
     select
         account_id,
@@ -20,18 +25,34 @@ lines as (
         cast(sum(approvable_quantity) as decimal(38, 12)) as approvable_quantity,
         cast(sum(billed_quantity) as decimal(38, 12)) as billed_quantity,
         cast(sum(billed_line_count) as bigint) as billed_line_count,
-        list_sort(list(distinct currency)) as currencies,
         -- Amounts of different currencies never add: then quantities are compared alone.
-        cast(case when count(distinct currency) = 1 then sum(warehouse_amount_minor) end as bigint)
+        case when min(currency) = max(currency) then min(currency) end as currency,
+        cast(case when min(currency) = max(currency) then sum(warehouse_amount_minor) end as bigint)
             as warehouse_amount_minor,
         cast(
-            case when count(distinct currency) = 1 then sum(billed_amount_exact_minor) end as decimal(38, 18)
+            case when min(currency) = max(currency) then sum(billed_amount_exact_minor) end as decimal(38, 18)
         ) as billed_amount_exact_minor,
-        cast(case when count(distinct currency) = 1 then sum(billed_amount_minor) end as bigint)
+        cast(case when min(currency) = max(currency) then sum(billed_amount_minor) end as bigint)
             as billed_amount_minor
-    from {{ ref('int_statement_lines_totalled') }}
-    where stripe_event_name <> ''
+    from totals
     group by account_id, stripe_event_name, period_start, period_end
+),
+
+-- Few statements have lines in several currencies, and only those are listed.
+listed as (
+    select
+        totals.account_id,
+        totals.stripe_event_name,
+        totals.period_start,
+        totals.period_end,
+        list_sort(list(distinct totals.currency)) as currencies
+    from totals
+    semi join (select * from lines where currency is null) as several
+        on totals.account_id = several.account_id
+        and totals.stripe_event_name = several.stripe_event_name
+        and totals.period_start = several.period_start
+        and totals.period_end = several.period_end
+    group by totals.account_id, totals.stripe_event_name, totals.period_start, totals.period_end
 ),
 
 ledger as (
@@ -68,46 +89,45 @@ pushed_months as (
     where answers.state in ('accepted', 'duplicate')
 ),
 
-summary_reach as (
-    select
-        min(window_start) as first_at,
-        max(window_end) as last_at
-    from {{ ref('stg_stripe__meter_event_summaries') }}
-),
-
-invoice_reach as (
-    select max(greatest(created_at, finalized_at)) as last_at
-    from {{ ref('stg_stripe__invoices') }}
-),
-
 customers as (
     select * from {{ ref('stg_stripe__customers') }}
 ),
 
-customer_reach as (
-    select count(*) > 0 as is_exported
-    from customers
+-- How far each export reaches: one row.
+reach as (
+    select
+        (select min(window_start) from {{ ref('stg_stripe__meter_event_summaries') }}) as first_summary_at,
+        (select max(window_end) from {{ ref('stg_stripe__meter_event_summaries') }}) as last_summary_at,
+        (select max(greatest(created_at, finalized_at)) from {{ ref('stg_stripe__invoices') }}) as last_invoice_at,
+        (select count(*) > 0 from customers) as is_customer_exported
 ),
 
 accounts as (
     select * from {{ ref('stg_accounts__accounts') }}
 ),
 
-keys as (
+-- What the ledger or Stripe has and no statement.
+elsewhere as (
     select account_id, stripe_event_name, period_start, period_end from ledger
     union
     select account_id, stripe_event_name, period_start, period_end from stripe_meter
     union
     select account_id, stripe_event_name, period_start, period_end from stripe_invoice
-    union
-    select account_id, stripe_event_name, period_start, period_end from lines
+),
+
+keys as (
+    select *, true as has_lines from lines
+    union all by name
+    select *, false as has_lines
+    from elsewhere
+    anti join lines using (account_id, stripe_event_name, period_start, period_end)
 ),
 
 joined as (
     select
         keys.account_id,
         keys.stripe_event_name,
-        coalesce(names.meter_id, lines.meter_id, keys.stripe_event_name) as meter_id,
+        coalesce(names.meter_id, keys.meter_id, keys.stripe_event_name) as meter_id,
         keys.period_start,
         keys.period_end,
         names.source as meter_source,
@@ -117,14 +137,14 @@ joined as (
             periods.period,
             strftime(keys.period_start at time zone coalesce(accounts.timezone, 'UTC'), '%Y-%m')
         ) as period,
-        coalesce(lines.warehouse_quantity, cast(0 as decimal(38, 12))) as warehouse_quantity,
-        coalesce(lines.approvable_quantity, cast(0 as decimal(38, 12))) as approvable_quantity,
-        case when lines.account_id is null then 0 else lines.warehouse_amount_minor end as warehouse_amount_minor,
-        coalesce(lines.billed_quantity, cast(0 as decimal(38, 12))) as billed_quantity,
-        coalesce(lines.billed_amount_exact_minor, cast(0 as decimal(38, 18)))
+        coalesce(keys.warehouse_quantity, cast(0 as decimal(38, 12))) as warehouse_quantity,
+        coalesce(keys.approvable_quantity, cast(0 as decimal(38, 12))) as approvable_quantity,
+        case when keys.has_lines then keys.warehouse_amount_minor else 0 end as warehouse_amount_minor,
+        coalesce(keys.billed_quantity, cast(0 as decimal(38, 12))) as billed_quantity,
+        coalesce(keys.billed_amount_exact_minor, cast(0 as decimal(38, 18)))
             as billed_amount_exact_minor,
-        coalesce(lines.billed_amount_minor, 0) as billed_amount_minor,
-        coalesce(lines.billed_line_count, 0) as billed_line_count,
+        coalesce(keys.billed_amount_minor, 0) as billed_amount_minor,
+        coalesce(keys.billed_line_count, 0) as billed_line_count,
         ledger.approved_quantity,
         ledger.approved_correction_quantity,
         ledger.pushed_quantity,
@@ -134,13 +154,17 @@ joined as (
         approved_periods.account_id is not null as has_approval,
         -- Without one currency a unit has no one value.
         case
-            when len(lines.currencies) > 1 then cast(0 as decimal(38, 18))
+            when listed.currencies is not null then cast(0 as decimal(38, 18))
             else coalesce(prices.unit_amount_minor, cast(0 as decimal(38, 18)))
         end as unit_amount_minor,
-        lines.currencies as statement_currencies,
-        list_sort(list_distinct(list_concat(
-            coalesce(lines.currencies, []), coalesce(stripe_invoice.currencies, [])
-        ))) as currencies,
+        keys.has_lines,
+        keys.currency as statement_currency,
+        case
+            when listed.currencies is not null or stripe_invoice.currencies is not null
+                then list_sort(list_distinct(list_concat(
+                    coalesce(listed.currencies, [keys.currency]), coalesce(stripe_invoice.currencies, [])
+                )))
+        end as currencies,
         prices.unit_amounts_minor as unit_amounts_in_force,
         stripe_meter.stripe_meter_quantity,
         stripe_meter.customer_ids as meter_customer_ids,
@@ -156,25 +180,21 @@ joined as (
         stripe_invoice.price_ids,
         stripe_invoice.unit_amounts_minor as invoice_unit_amounts_minor,
         coalesce(accounts.stripe_customer_id, '') = ''
-        or (customer_reach.is_exported and coalesce(customers.is_deleted, true))
+        or (reach.is_customer_exported and coalesce(customers.is_deleted, true))
             as is_customer_missing,
         -- An account without a Stripe customer and with nothing to pay is not expected in Stripe.
         coalesce(accounts.stripe_customer_id, '') = '' and coalesce(periods.payable_minor, 1) <= 0
             as is_outside_stripe,
-        coalesce(
-            summary_reach.first_at < keys.period_end
-            and summary_reach.last_at >= keys.period_end,
-            false
-        ) as is_meter_covered,
+        {{ is_meter_covered('keys.period_end', 'reach') }} as is_meter_covered,
         -- An invoice may be made some seconds before the period's end by the account's own clock.
-        coalesce(invoice_reach.last_at >= keys.period_end - interval 1 minute, false)
+        coalesce(reach.last_invoice_at >= keys.period_end - interval 1 minute, false)
             as is_invoice_covered
     from keys
-    left join lines
-        on keys.account_id = lines.account_id
-        and keys.stripe_event_name = lines.stripe_event_name
-        and keys.period_start = lines.period_start
-        and keys.period_end = lines.period_end
+    left join listed
+        on keys.account_id = listed.account_id
+        and keys.stripe_event_name = listed.stripe_event_name
+        and keys.period_start = listed.period_start
+        and keys.period_end = listed.period_end
     left join ledger
         on keys.account_id = ledger.account_id
         and keys.stripe_event_name = ledger.stripe_event_name
@@ -207,13 +227,11 @@ joined as (
         and keys.period_end = approved_periods.period_end
     left join accounts on keys.account_id = accounts.account_id
     left join customers on accounts.stripe_customer_id = customers.customer_id
-    cross join summary_reach
-    cross join invoice_reach
-    cross join customer_reach
+    cross join reach
 )
 
 select
-    * exclude (is_meter_covered, is_meter_comparable, is_invoice_covered, is_outside_stripe, statement_currencies)
+    * exclude (is_meter_covered, is_meter_comparable, is_invoice_covered, is_outside_stripe, has_lines, statement_currency)
         replace (has_approval and not is_outside_stripe as has_approval),
     -- Where the ledger pushed for anybody in the month, what it pushed is what Stripe should hold;
     -- else something else pushes, and Stripe should hold what the statement bills.
@@ -227,7 +245,8 @@ select
     is_meter_covered and is_meter_comparable and is_invoice_covered and not is_outside_stripe
         as is_invoice_compared,
     case
-        when len(coalesce(statement_currencies, currencies)) = 1 then coalesce(statement_currencies, currencies)[1]
+        when has_lines then statement_currency
+        when len(currencies) = 1 then currencies[1]
     end as currency,
-    len(currencies) <= 1 as is_one_currency
+    coalesce(len(currencies) <= 1, true) as is_one_currency
 from joined

@@ -8,6 +8,15 @@
 -- charge_id, its credits, its totals.
 with
 
+-- Few periods differ, so each is written as text once.
+periods as (
+    select
+        period_start,
+        period_end,
+        {{ utc_text('period_start') }} || '|' || {{ utc_text('period_end') }} as period_text
+    from (select distinct period_start, period_end from {{ ref('fct_charges') }}) as every_period
+),
+
 lines as (
     select
         statement_id,
@@ -21,8 +30,7 @@ lines as (
                 plan_version,
                 charge_key,
                 coalesce(meter_id, ''),
-                {{ utc_text('period_start') }},
-                {{ utc_text('period_end') }},
+                period_text,
                 charge_class,
                 coalesce(cast(quantity as varchar), ''),
                 cast(amount as varchar),
@@ -33,6 +41,7 @@ lines as (
         )), chr(10)) as lines_text
     from {{ ref('fct_charges') }}
     {{ semi_join_touched_accounts() }}
+    inner join periods using (period_start, period_end)
     anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
     group by statement_id
 ),
