@@ -3,7 +3,7 @@
 -- version (nothing while the included quantity lasts), or the first tier where nothing was used.
 -- Discounts and transforms of the charge are in it. unit_amounts_minor are all unit amounts that
 -- an invoice of the period may rightly show: every tier of every version in force, discounted or
--- not.
+-- not; null where packages or single events have a price, because then a unit has none.
 with
 
 reach as (
@@ -43,6 +43,7 @@ full_prices as (
         charges.charge_order,
         coalesce(charges.stripe_event_name, meters.stripe_event_name) as stripe_event_name,
         tiers.tier_index,
+        charges.is_rated_by_event or contains(charges.model, 'package') as is_without_unit_amount,
         -- Each branch is cast: DuckDB gives a CASE the smallest of its scales.
         cast(
             case charges.transform_operation
@@ -170,11 +171,15 @@ allowed as (
     select
         list_id,
         stripe_event_name,
-        list(distinct unit_amount_minor order by unit_amount_minor) as unit_amounts_minor
+        case
+            when bool_or(is_without_unit_amount) is not true
+                then list(distinct unit_amount_minor order by unit_amount_minor)
+        end as unit_amounts_minor
     from (
         select
             list_id,
             stripe_event_name,
+            is_without_unit_amount,
             unnest([
                 cast(full_unit_amount_minor as decimal(38, 12)),
                 cast(unit_amount_minor as decimal(38, 12))

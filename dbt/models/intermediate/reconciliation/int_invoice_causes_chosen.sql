@@ -39,11 +39,12 @@ judged as (
         and left_quantity > right_quantity
         and left_quantity - right_quantity < coalesce(truncated_line_count, 0) as is_truncated,
         -- Stripe keeps twelve places of a unit amount; the last one may have been cut instead of
-        -- rounded.
-        len(list_filter(
+        -- rounded. Where units have no amount of their own (packages), an invoice's may be any.
+        unit_amounts_in_force is not null
+        and len(list_filter(
             coalesce(invoice_unit_amounts_minor, []),
             lambda charged: len(list_filter(
-                coalesce(unit_amounts_in_force, []),
+                unit_amounts_in_force,
                 lambda agreed: abs(agreed - charged) <= 0.000000000001
             )) = 0
         )) > 0 as is_other_price,

@@ -165,7 +165,7 @@ joined as (
                     coalesce(listed.currencies, [keys.currency]), coalesce(stripe_invoice.currencies, [])
                 )))
         end as currencies,
-        prices.unit_amounts_minor as unit_amounts_in_force,
+        case when prices.account_id is null then [] else prices.unit_amounts_minor end as unit_amounts_in_force,
         stripe_meter.stripe_meter_quantity,
         stripe_meter.customer_ids as meter_customer_ids,
         stripe_meter.stripe_meter_ids,
