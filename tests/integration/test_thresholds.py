@@ -44,6 +44,10 @@ PLANS = [
     ),
     plan("floored", version(START, [CALLS], threshold_amount="100", minimum_amount="200")),
     plan(
+        "older",
+        version("2026-07-01T00:00:00Z", [CALLS], threshold_amount="100", base_amount="20"),
+    ),
+    plan(
         "later",
         version(START, [CALLS]),
         version("2026-08-10T00:00:00Z", [CALLS], threshold_amount="50"),
@@ -106,7 +110,8 @@ def lines(world: World, account_id: str, part: int) -> list[tuple[Any, ...]]:
             select statement_id, row_number() over (order by period_start) as part
             from marts.fct_statements where account_id = ? and period = '2026-08'
         ) as parts using (statement_id)
-        where part = ? order by charge_class = 'correction', charge_class, charge_key
+        where part = ?
+        order by charge_class = 'correction', charge_class, charge_key, plan_version
         """,
         account_id,
         part,
@@ -387,7 +392,7 @@ def test_a_run_is_cut_to_the_microsecond_and_a_maximum_waits(built: World) -> No
 @written
 def _(world: World) -> None:
     world.account(
-        "delhi", plan_id="hundred", started_at="2026-07-31T18:30:00Z", timezone="Asia/Kolkata"
+        "delhi", plan_id="older", started_at="2026-07-31T18:30:00Z", timezone="Asia/Kolkata"
     )
     calls(
         world,
