@@ -231,7 +231,9 @@ joined as (
 )
 
 select
-    * exclude (is_meter_covered, is_meter_comparable, is_invoice_covered, is_outside_stripe, has_lines, statement_currency)
+    * exclude (
+        is_meter_covered, is_meter_comparable, is_invoice_covered, is_outside_stripe, has_lines, statement_currency
+    )
         replace (has_approval and not is_outside_stripe as has_approval),
     -- Where the ledger pushed for anybody in the month, what it pushed is what Stripe should hold;
     -- else something else pushes, and Stripe should hold what the statement bills.
