@@ -246,7 +246,7 @@ def test_rating_adds_what_files_clock_and_ledger_change(
     prices of the past published all along. Towards the end a subscription, a credit and shops pass
     to another account, after statements of theirs were approved.
     """
-    history = make_history(random, 20)
+    history = make_history(random, 6)
     sales = {label: make_sales(random, label) for label in ("early", "middle", "late")}
     for label, told in sales.items():
         history.files |= grouped(random, told, label).files
