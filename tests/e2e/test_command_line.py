@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from reports.marts import open_marts
@@ -176,10 +177,10 @@ def rebuilt(late: Late, tmp_path_factory: pytest.TempPathFactory) -> Answer:
 
 @pytest.fixture(scope="module")
 def spoiled(built: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A credit of an account that does not exist and a bad record, after a run that it stopped."""
+    """A subscription that the warehouse has twice and a bad record, after a run that it stopped."""
     place = built.copied_to(tmp_path_factory.mktemp("spoiled") / "copy")
-    with (place.landing / "credits.csv").open("a") as credits:
-        credits.write("credit_bad,nobody,5,usd,paid,,,,\n")
+    with duckdb.connect(str(place.home / "warehouse.duckdb")) as con:
+        con.execute("insert into raw.subscriptions from raw.subscriptions limit 1")
     (place.landing / "quantities" / "bad.csv").write_text(
         "record_id,account_ref,meter_id,quantity,started_at,ended_at\n"
         "q9,acct_two,api_requests,many,2026-08-31T10:00:00Z,2026-08-31T11:00:00Z\n"
@@ -189,10 +190,13 @@ def spoiled(built: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="module")
-def settled(spoiled: Place, built: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def settled(spoiled: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The spoiled place with its data corrected, after another run."""
     place = spoiled.copied_to(tmp_path_factory.mktemp("settled") / "copy")
-    shutil.copyfile(built.landing / "credits.csv", place.landing / "credits.csv")
+    with duckdb.connect(str(place.home / "warehouse.duckdb")) as con:
+        con.execute(
+            "delete from raw.subscriptions where rowid = (select max(rowid) from raw.subscriptions)"
+        )
     (place.landing / "quantities" / "bad.csv").unlink()
     answer = place.command("run")
     assert answer.returncode == 0, answer.stderr
@@ -328,23 +332,24 @@ def test_a_failing_check_stops_the_run_and_keeps_the_marts(here: Place) -> None:
 
 
 def test_a_failing_test_of_the_models_refuses_approval_and_names_the_row(spoiled: Place) -> None:
-    """A credit of an account that does not exist; and a bad record."""
+    """A subscription that is there twice; and a bad record."""
     refused = spoiled.command("approve", "--period", "2026-08", "--by", "Ann")
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "cannot approve: check relationships_stg_accounts__credits" in refused.stderr
-    assert "in stg_accounts__credits failed: 1 failing rows; first: " in refused.stderr
-    assert '"credit_id": "credit_bad"' in refused.stderr
+    check = "check unique_stg_accounts__subscriptions_subscription_id"
+    failed = f"{check} in stg_accounts__subscriptions failed: 1 failing rows; first: "
+    assert f"cannot approve: {failed}" in refused.stderr
+    assert '"subscription_id": "sub_one"' in refused.stderr
     page = spoiled.quality_page()
-    assert "Expected: every account_id is in stg_accounts__accounts" in page
-    assert "credit_bad" in page
+    assert "Expected: subscription_id is never repeated" in page
+    assert "sub_one" in page
 
     status = spoiled.command("status").stdout
     assert "Waiting in quarantine: 1 records\n  quantities: 1\n" in status
     reason = "quantity must be a decimal number, not 'many'"
     assert f"    1 x {reason}; first: quantities/bad.csv record 1\n" in status
     assert "Failing checks: 1, of which 1 block; nothing is published, approved or" in status
-    assert "  blocking: check relationships_stg_accounts__credits" in status
+    assert f"  blocking: {check}" in status
 
 
 def test_what_was_corrected_can_be_approved(
