@@ -83,7 +83,7 @@ class RecordedDbt:
                 if outcome.error is None and not outcome.stopping:
                     self._keep(kind, script)
                 return outcome
-        return _play(script, warehouse, as_of, full_refresh=full_refresh)
+        return _play(script, warehouse, as_of, is_made_again=kind == "full")
 
     def _one_at_a_time(self, kind: str) -> FileLock | nullcontext[None]:
         if self._folder is None or kind in self._scripts:
@@ -137,7 +137,7 @@ def _forget_digests_of_views(warehouse: Path) -> None:
             con.execute(f'comment on view "{schema}"."{name}" is null')
 
 
-def _play(script: _Script, warehouse: Path, as_of: str, *, full_refresh: bool) -> DbtOutcome:
+def _play(script: _Script, warehouse: Path, as_of: str, *, is_made_again: bool) -> DbtOutcome:
     then, now = f"timestamptz '{script.as_of}'", f"timestamptz '{as_of}'"
     results = {node.unique_id: node for node in script.nodes}
     with duckdb.connect(str(warehouse)) as con:
@@ -146,10 +146,10 @@ def _play(script: _Script, warehouse: Path, as_of: str, *, full_refresh: bool) -
         con.execute("create schema if not exists staging")
         con.execute("create schema if not exists intermediate")
         con.execute("create schema if not exists marts")
-        standing = set() if full_refresh else _views(con)
+        standing = set() if is_made_again else _views(con)
         for statement in script.statements:
             # A full refresh is made to be compared with another build, whose marts are tested.
-            if full_refresh and is_question(statement.sql):
+            if is_made_again and is_question(statement.sql):
                 continue
             # As dbt does: a view that stands as it would be made is left alone. The digest of one
             # that names the as-of is that of the recorded text, so it says nothing.
