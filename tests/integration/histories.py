@@ -187,7 +187,7 @@ def prepare_rating(world: World) -> None:
 # Versions of the sales plans are published at these, and shops of theirs change hands at the last.
 PUBLISHED = ("2026-08-02T07:00:00Z", "2026-08-05T05:00:00Z", "2026-08-15T00:00:00Z")
 SALES_PLANS = 12
-SALES_ACCOUNTS = 36
+SALES_ACCOUNTS = 60
 SHOPS = {
     f"shop-{number}": (f"sold-{number}", f"sold-{number + 1}")
     for number in range(0, SALES_ACCOUNTS, 3)
