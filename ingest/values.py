@@ -306,14 +306,23 @@ def _required_time(value: object, info: ValidationInfo) -> datetime:
 
 def _record_time(value: object, info: ValidationInfo) -> datetime:
     moment = _required_time(value, info)
-    # Exporters write a time that they do not have as year 1 or 1970: centuries of usage.
-    if str(value)[:4] < FIRST_YEAR:
+    if _is_left_out(value):
         raise ValueError(f"is before {FIRST_YEAR}, like a time left out: {shown(value)}")
     return moment
 
 
+def _is_left_out(value: object) -> bool:
+    # Exporters write a time that they do not have as year 1 or 1970: centuries of usage.
+    return str(value)[:4] < FIRST_YEAR
+
+
 def _optional_time(value: object, info: ValidationInfo) -> datetime | None:
     return None if is_absent(value) else read_time(value, _utc_if_naive(info))
+
+
+def _optional_record_time(value: object, info: ValidationInfo) -> datetime | None:
+    moment = _optional_time(value, info)
+    return None if moment is None or _is_left_out(value) else moment
 
 
 def _optional_unix_ms(value: object) -> datetime | None:
@@ -325,6 +334,7 @@ OptionalText = Annotated[str | None, BeforeValidator(_optional_text)]
 AnyTime = Annotated[datetime, BeforeValidator(_required_time)]
 Time = Annotated[datetime, BeforeValidator(_record_time)]
 OptionalTime = Annotated[datetime | None, BeforeValidator(_optional_time)]
+OptionalRecordTime = Annotated[datetime | None, BeforeValidator(_optional_record_time)]
 UnixMs = Annotated[datetime, BeforeValidator(read_unix_ms)]
 OptionalUnixMs = Annotated[datetime | None, BeforeValidator(_optional_unix_ms)]
 

@@ -27,8 +27,8 @@ from ingest.records import TIMESTAMP, Origin, RecordSource
 from ingest.values import (
     MAX_CORES,
     MAX_MIB,
+    OptionalRecordTime,
     OptionalText,
-    OptionalTime,
     Record,
     Text,
     Time,
@@ -90,11 +90,11 @@ class E2bEvent(Record):
     build_id: OptionalText
     team_id: OptionalText
     metadata: str | None
-    started_at: OptionalTime
+    started_at: OptionalRecordTime
     vcpu: Annotated[Decimal | None, optional_decimal(18, 6)]
     memory_mib: Annotated[int | None, optional_whole(1, MAX_MIB)]
     execution_ms: Annotated[int | None, optional_whole(0, MAX_EXECUTION_MS)]
-    set_timeout_at: OptionalTime
+    set_timeout_at: OptionalRecordTime
     kill_reason: OptionalText
 
     @field_validator("vcpu", mode="after")

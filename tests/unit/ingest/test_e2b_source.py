@@ -317,3 +317,13 @@ def test_bytes_that_are_not_text_cost_one_record(zone: Zone) -> None:
     assert found[0]["raw"] == '{"id":"\\xff"}'
     assert found[1]["reason"].startswith("record is not JSON: Invalid control character")
     assert "\\x00" in found[1]["raw"]
+
+
+def test_a_start_that_was_left_out_is_none(zone: Zone) -> None:
+    """Go writes it as year 1: a run from there would be 17 million hours, which no run can hold."""
+    left_out, unix, real = "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2026-08-01T10:00:00Z"
+    zone.lines("e2b/a.jsonl", *(execution(started_at=time) for time in (left_out, unix, real)))
+    zone.load()
+    found = [row["started_at"] for row in zone.rows(FACTS)]
+    assert found == [None, None, datetime(2026, 8, 1, 10, tzinfo=UTC)]
+    assert zone.reasons() == []
