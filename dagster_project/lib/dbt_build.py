@@ -7,11 +7,14 @@ process out of the warehouse: `invoke_dbt` always closes them.
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from dagster_project.lib.paths import DBT_PROJECT, HomeLayout
 
@@ -167,6 +170,7 @@ def invoke_dbt(
     from dbt.cli.main import dbtRunner
 
     listener = _Listener(on_node)
+    _wait_until_free(warehouse)
     with _environment({WAREHOUSE_VARIABLE: str(warehouse), "DO_NOT_TRACK": "1"}):
         try:
             answer = dbtRunner(manifest=manifest, callbacks=[listener]).invoke(list(args))
@@ -180,6 +184,17 @@ def invoke_dbt(
     if not answer.success and not any(node.stops_the_build for node in nodes):
         return DbtOutcome(nodes, "dbt ended without success and named no node")
     return DbtOutcome(nodes)
+
+
+def _wait_until_free(warehouse: Path) -> None:
+    """A second process may hold the file for a moment; waiting is better than failing."""
+    for seconds in (0.1, 0.5, 1, 2, 4, 8, 16):
+        try:
+            duckdb.connect(str(warehouse)).close()
+        except duckdb.IOException:
+            time.sleep(seconds)
+        else:
+            return
 
 
 def _close_logs() -> None:

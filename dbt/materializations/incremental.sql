@@ -18,7 +18,7 @@
     {%- if existing_relation is not none and not existing_relation.is_table -%}
         {{ drop_relation_if_exists(existing_relation) }}
     {%- endif -%}
-    {% call statement('main', auto_begin=is_incremental()) -%}
+    {% call statement('main', auto_begin=(is_incremental() or config.get('as_written'))) -%}
         {%- if is_incremental() -%}
             insert into {{ target_relation }} by name
             select * replace ({{ columns_of_table(target_relation) }})
@@ -45,7 +45,7 @@
             schema_name || '.' || table_name,
             string_agg(format('"{0}" as "{0}"', column_name), ', ' order by column_index)
         from duckdb_columns()
-        where database_name = current_database() and not internal
+        where database_name = '{{ target.database }}' and not internal
         group by all
     {%- endset -%}
     {%- set columns = ask_once('columns_of_tables', question) -%}

@@ -48,7 +48,7 @@
     {%- set question -%}
         select schema_name || '.' || view_name, comment
         from duckdb_views()
-        where database_name = current_database() and not internal and comment is not null
+        where database_name = '{{ target.database }}' and not internal and comment is not null
     {%- endset -%}
     {%- set digests = ask_once('digests_of_views', question) -%}
     {{- return(digests.get(relation.schema ~ '.' ~ relation.identifier)) -}}
