@@ -10,7 +10,7 @@
     {%- if existing_relation is not none and not existing_relation.is_table -%}
         {{ drop_relation_if_exists(existing_relation) }}
     {%- endif -%}
-    {% call statement('main', auto_begin=(pre_hooks or post_hooks)) -%}
+    {% call statement('main', auto_begin=(pre_hooks or post_hooks or config.get('as_written'))) -%}
         {{ create_or_replace_table(target_relation, sql) }}
     {%- endcall %}
 
@@ -34,7 +34,21 @@
         {{ get_assert_columns_equivalent(sql) }}
         {%- set query = get_select_subquery(sql) -%}
     {%- endif %}
+    {%- if config.get('as_written') %}
+    create or replace table {{ relation }} ({{ columns_as_written(query) }});
+    insert into {{ relation }} {{ query }};
+    {%- else %}
     create or replace table {{ relation }} as (
         {{ query }}
     );
+    {%- endif %}
+{%- endmacro %}
+
+{#- The columns and types of a query, those in `as_written` without compression. What is different in every
+    row does not get much smaller, and the attempt costs as much as all other columns. -#}
+{% macro columns_as_written(query) -%}
+    {%- for column in run_query('describe ' ~ query).rows -%}
+        "{{ column[0] }}" {{ column[1] }}{{ ' using compression uncompressed' if column[0] in config.get('as_written') }}
+        {{- ', ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}

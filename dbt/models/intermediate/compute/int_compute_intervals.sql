@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental', incremental_strategy='append',
+    materialized='incremental', incremental_strategy='append', as_written=['sandbox_id', 'execution_id'],
     pre_hook="{{ delete_touched(ref('stg_compute__touched_sandboxes'), ['provider', 'source_account', 'sandbox_id']) }}"
 ) }}
 -- Grain: one stretch of constant size and account of one run of a sandbox, as one source tells it;
