@@ -106,6 +106,8 @@ def build_dbt_args(
 ) -> list[str]:
     """The arguments of the one `dbt build` of a run; unit tests are left to the test suite."""
     args = ["build", *_common_args(project, layout.dbt_target, layout.dbt_logs)]
+    # A manifest and results as JSON cost seconds, and nobody reads those of a home.
+    args.append("--no-write-json")
     if models_only:
         args += ["--resource-type", "model"]
     else:
