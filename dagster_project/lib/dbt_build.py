@@ -154,7 +154,7 @@ def run_dbt(
         threads=threads,
         project=project,
     )
-    return invoke_dbt(args, warehouse=warehouse, on_node=on_node, manifest=_load_manifest(project))
+    return invoke_dbt(args, warehouse=warehouse, on_node=on_node, manifest=load_manifest(project))
 
 
 def invoke_dbt(
@@ -211,7 +211,8 @@ def _common_args(project: Path, target: Path, logs: Path) -> list[str]:
     ]
 
 
-def _load_manifest(project: Path) -> Any:
+def load_manifest(project: Path) -> Any:
+    """The parsed project as dbt takes it; `prepare_manifest` has been called."""
     from dbt.contracts.graph.manifest import Manifest
 
     from dagster_project.lib.dbt_project import partial_parse_path
