@@ -385,9 +385,7 @@ def test_what_cannot_be_approved_is_named(settled: Place) -> None:
     early = settled.command("approve", "--period", "2026-09", "--by", "Ann")
     assert early.returncode == 2
     assert "is open until 2026-10-01T00:00:00Z" in early.stderr
-    unknown = settled.ask(
-        "approve", "--period", "2026-08", "--by", "Ann", "--account", "nobody"
-    )
+    unknown = settled.ask("approve", "--period", "2026-08", "--by", "Ann", "--account", "nobody")
     assert unknown.returncode == 2
     assert "nobody" in unknown.stderr
 
