@@ -30,6 +30,7 @@ DISPOSITIONS = {
 
 _WORDS = (
     ("not_null", "{} is never missing", "a value"),
+    ("never_missing", "none of these is ever missing: {}", "what every row needs"),
     ("unique_combination", "no two rows have the same {}", "key"),
     ("unique", "{} is never repeated", "a value"),
     ("accepted_values", "{} is one of {}", "a value"),

@@ -109,6 +109,8 @@ def build_dbt_args(
 ) -> list[str]:
     """The arguments of the one `dbt build` of a run; unit tests are left to the test suite."""
     args = ["build", *_common_args(project, layout.dbt_target, layout.dbt_logs)]
+    # A manifest and results as JSON cost seconds, and nobody reads those of a home.
+    args.append("--no-write-json")
     if models_only:
         args += ["--resource-type", "model"]
     else:
@@ -155,7 +157,7 @@ def run_dbt(
         threads=threads,
         project=project,
     )
-    return invoke_dbt(args, warehouse=warehouse, on_node=on_node, manifest=_load_manifest(project))
+    return invoke_dbt(args, warehouse=warehouse, on_node=on_node, manifest=load_manifest(project))
 
 
 def invoke_dbt(
@@ -224,7 +226,8 @@ def _common_args(project: Path, target: Path, logs: Path) -> list[str]:
     ]
 
 
-def _load_manifest(project: Path) -> Any:
+def load_manifest(project: Path) -> Any:
+    """The parsed project as dbt takes it; `prepare_manifest` has been called."""
     from dbt.contracts.graph.manifest import Manifest
 
     from dagster_project.lib.dbt_project import partial_parse_path

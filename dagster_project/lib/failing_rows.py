@@ -36,7 +36,10 @@ def read_failing_rows(con: duckdb.DuckDBPyConnection, node: NodeResult) -> tuple
 
 
 def _rows_of_model(con: duckdb.DuckDBPyConnection, node: NodeResult, failing: str) -> str | None:
-    """SELECT of the tested model's rows that the failing values are in; None without a match."""
+    """SELECT of the tested model's rows that the failing values are in.
+
+    None without a match, and where the query gives whole rows of the model already.
+    """
     found = con.execute(
         """
         select table_schema from information_schema.tables
@@ -49,6 +52,8 @@ def _rows_of_model(con: duckdb.DuckDBPyConnection, node: NodeResult, failing: st
     relation = f'"{found[0][0]}"."{node.tested_model}"'
     told = _columns(con, f"select * from {failing} as failing")
     of_model = set(_columns(con, f"select * from {relation}"))
+    if of_model <= set(told):
+        return None
     pairs = {
         name: node.tested_column if name in _FIELD_NAMES and node.tested_column else name
         for name in told

@@ -29,7 +29,7 @@ from dagster_project.lib.paths import DBT_PROJECT, HomeLayout
 from dagster_project.lib.tables import table_exists
 
 # A null shows elsewhere too; leaving these tests out of the repeated builds halves their time.
-LEFT_OUT = ("test_name:not_null",)
+LEFT_OUT = ("test_name:not_null", "test_name:never_missing")
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,8 @@ def _play(script: _Script, warehouse: Path, as_of: str, *, is_made_again: bool) 
         con.execute("create schema if not exists intermediate")
         con.execute("create schema if not exists marts")
         standing = set() if is_made_again else _views(con)
+        # One for all, not one a node as dbt has it: hundreds of commits are a tenth of the time.
+        con.begin()
         for statement in script.statements:
             # A full refresh is made to be compared with another build, whose marts are tested.
             if is_made_again and is_question(statement.sql):
@@ -162,6 +164,7 @@ def _play(script: _Script, warehouse: Path, as_of: str, *, is_made_again: bool) 
                 raise AssertionError(f"{statement.node}: {error}\n{sql}") from error
             if is_question(sql):
                 results[statement.node] = _tested(results[statement.node], found.fetchone())
+        con.commit()
     return DbtOutcome(tuple(results.values()))
 
 

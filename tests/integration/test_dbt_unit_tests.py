@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dagster_project.lib.dbt_build import build_dbt_args, invoke_dbt
+from dagster_project.lib.dbt_build import build_dbt_args, invoke_dbt, load_manifest
+from dagster_project.lib.dbt_project import prepare_manifest
 from dagster_project.lib.paths import DBT_PROJECT, HomeLayout
 from ingest.errors import MeterhouseError
 from tests.integration.world import World, utc
@@ -23,9 +24,11 @@ def test_every_unit_test_of_the_models_passes(new_world: Callable[[], World]) ->
     layout = HomeLayout(world.home)
     common = build_dbt_args(layout, project=DBT_PROJECT)[1:]
     kept = common[: common.index("--exclude-resource-type")]
+    prepare_manifest()
     outcome = invoke_dbt(
         ["test", *kept, "--select", "test_type:unit"],
         warehouse=world.settings(utc(NOW)).warehouse_path,
+        manifest=load_manifest(DBT_PROJECT),
     )
     if outcome.error and not outcome.nodes:
         raise MeterhouseError(outcome.error)

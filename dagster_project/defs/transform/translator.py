@@ -21,6 +21,8 @@ class MeterhouseTranslator(DagsterDbtTranslator):
                 enable_duplicate_source_asset_keys=True,
             )
         )
+        # Asked for again by every model that is built from it.
+        self._own_specs: dict[str, dg.AssetSpec] = {}
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`raw/<asset>` for a source, the bare name for everything else."""
@@ -36,6 +38,13 @@ class MeterhouseTranslator(DagsterDbtTranslator):
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetSpec:
         """Add the group, the owner and the layer that a model's folder says it has."""
+        if unique_id not in self._own_specs:
+            self._own_specs[unique_id] = self._own_spec(manifest, unique_id, project)
+        return self._own_specs[unique_id]
+
+    def _own_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
         folders = _folders(manifest, unique_id)
         if not folders:

@@ -11,7 +11,7 @@ import pytest
 
 from dagster_project.lib.dbt_build import DbtOutcome, build_dbt_args, run_dbt
 from dagster_project.lib.dbt_project import code_digest, prepare_manifest
-from dagster_project.lib.paths import HomeLayout
+from dagster_project.lib.paths import DBT_PROJECT, HomeLayout
 from ingest.errors import UsageError
 
 LAYOUT = HomeLayout(Path("/home"))
@@ -39,6 +39,18 @@ tiny:
     "tests/assert_warned.sql": (
         "{{ config(severity='warn') }} select * from {{ ref('second') }} where a = 1"
     ),
+    "tests/generic/never_missing.sql": (
+        DBT_PROJECT / "tests/generic/never_missing.sql"
+    ).read_text(),
+    "models/told.sql": "select * from (values (1, 'x'), (null, 'y'), (null, null)) as t(a, b)",
+    "models/told.yml": """
+models:
+  - name: told
+    data_tests:
+      - never_missing:
+          arguments: {columns: [a, b]}
+          config: {severity: warn}
+""",
 }
 
 
@@ -99,6 +111,15 @@ def test_results_of_models_and_tests(outcome: DbtOutcome) -> None:
     assert nodes["second"].status == "skipped"
     assert [node.name for node in outcome.stopping] == ["assert_no_two"]
     assert outcome.error is None
+
+
+@pytest.mark.integration
+def test_what_is_missing_is_named(outcome: DbtOutcome, tmp_path: Path) -> None:
+    (found,) = (node for node in outcome.nodes if node.name == "never_missing_told_a__b")
+    assert (found.status, found.failures, found.tested_model) == ("warn", 2, "told")
+    with duckdb.connect(str(tmp_path / "home" / "warehouse.duckdb")) as con:
+        rows = con.execute(f"select * from ({found.failing_sql}) order by missing").fetchall()
+    assert rows == [("a", None, "y"), ("a, b", None, None)]
 
 
 @pytest.mark.integration

@@ -56,6 +56,17 @@ def test_a_value_that_is_missing_leads_to_its_record(con: duckdb.DuckDBPyConnect
     )
 
 
+def test_a_query_of_whole_rows_also_says_what_it_adds(con: duckdb.DuckDBPyConnection) -> None:
+    sql = "select 'id' as missing, * from staging.told where id is null"
+    (row,) = read_failing_rows(con, _node(sql, "told"))
+    assert row == FailingRow(
+        "e2b/1.jsonl",
+        2,
+        '{"missing": "id", "load_seq": "1", "record_number": "2", "amount": "2.00",'
+        ' "told_at": "2026-08-02T00:00:00Z"}',
+    )
+
+
 def test_a_value_that_is_repeated_leads_to_every_record_with_it(
     con: duckdb.DuckDBPyConnection,
 ) -> None:

@@ -182,6 +182,12 @@ def test_long_and_odd_text_is_cut_and_made_visible() -> None:
         ("unique_fct_charges_charge_id", "fct_charges", "charge_id is never repeated"),
         ("unique_combination_m_a__b_c", "m", "no two rows have the same a, b_c"),
         ("not_null_stg_a__b_c", "stg_a__b", "c is never missing"),
+        ("never_missing_m_a__b_c", "m", "none of these is ever missing: a, b_c"),
+        (
+            "never_missing_m_0123456789abcdef0123456789abcdef",
+            "m",
+            "none of these is ever missing: what every row needs",
+        ),
         (
             "unique_combination_m_0123456789abcdef0123456789abcdef",
             "m",
