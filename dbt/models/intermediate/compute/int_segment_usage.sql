@@ -28,14 +28,13 @@ whole_hours as (
     select
         segments.segment_number,
         hours.dimensions,
-        sum(hours.us) as us,
-        sum(hours.inferred_us) as inferred_us
+        hours.us,
+        hours.inferred_us
     from {{ ref('int_compute_hours') }} as hours
     inner join segments
         on hours.account_id = segments.account_id
         and hours.usage_hour >= segments.whole_start
         and hours.usage_hour < segments.whole_end
-    group by segments.segment_number, hours.dimensions
 ),
 
 -- The stretches of a segment outside its whole hours: at most one at each edge.

@@ -28,30 +28,40 @@ numbered as (
     from subscriptions
 ),
 
-bounded as (
+-- Subscriptions share their anchors and zones, so few periods differ: each is worked out and written as text once.
+periods as (
     select
         *,
-        (
-            anchor_local + to_months(cast((period_number - 1) * months as integer))
-        ) at time zone timezone as previous_start,
-        (anchor_local + to_months(cast(period_number * months as integer))) at time zone timezone
-            as period_start,
-        (
-            anchor_local + to_months(cast((period_number + 1) * months as integer))
-        ) at time zone timezone as period_end
-    from numbered
+        strftime(period_start at time zone timezone, '%Y-%m') as period,
+        {{ utc_text('period_start') }} as start_text
+    from (
+        select
+            *,
+            (
+                anchor_local + to_months(cast((period_number - 1) * months as integer))
+            ) at time zone timezone as previous_start,
+            (anchor_local + to_months(cast(period_number * months as integer))) at time zone timezone
+                as period_start,
+            (
+                anchor_local + to_months(cast((period_number + 1) * months as integer))
+            ) at time zone timezone as period_end
+        from (select distinct anchor_local, timezone, months, period_number from numbered) as every_period
+    ) as bounded
 )
 
 select
-    {{ statement_id('subscription_id', 'period_start') }} as statement_id,
-    subscription_id,
-    account_id,
-    plan_id,
-    strftime(period_start at time zone timezone, '%Y-%m') as period,
-    period_start,
-    period_end,
-    period_end <= as_of as is_closed,
-    greatest(period_start, started_at) <= as_of
-    and (ended_at is null or period_start < ended_at) as is_subscribed
-from bounded
-where period_end > started_at and (period_start <= as_of or previous_start <= as_of)
+    {{ statement_id('numbered.subscription_id', 'periods.period_start', 'periods.start_text') }} as statement_id,
+    numbered.subscription_id,
+    numbered.account_id,
+    numbered.plan_id,
+    periods.period,
+    periods.period_start,
+    periods.period_end,
+    periods.period_end <= numbered.as_of as is_closed,
+    greatest(periods.period_start, numbered.started_at) <= numbered.as_of
+    and (numbered.ended_at is null or periods.period_start < numbered.ended_at) as is_subscribed
+from numbered
+inner join periods using (anchor_local, timezone, months, period_number)
+where
+    periods.period_end > numbered.started_at
+    and (periods.period_start <= numbered.as_of or periods.previous_start <= numbered.as_of)

@@ -109,7 +109,7 @@ running as (
 ),
 
 priced as (
-    {{ priced_totals('running', ['total']) }}
+    {{ priced_totals('running') }}
 ),
 
 used_so_far as (

@@ -96,7 +96,7 @@ summed as (
 measured as (
     select
         * exclude (quantity),
-        cast(round(quantity, 12) as decimal(38, 12)) as measured_quantity
+        cast(quantity as decimal(38, 12)) as measured_quantity
     from summed
     where abs(quantity) >= cast('0.0000000000005' as decimal(38, 16))
     union all
@@ -129,15 +129,15 @@ quantities as (
     select * from unused
 ),
 
-described as (
+-- The arithmetic takes the texts along that it asks for, no others.
+to_price as materialized (
     select
-        versions_in_period.* exclude (version_in_period, segment_ids),
+        quantities.version_in_period,
+        quantities.charge_number,
+        versions_in_period.statement_id,
+        versions_in_period.version_start,
         charges.charge_key,
         charges.meter_id,
-        charges.event_name as stripe_event_name,
-        charges.model,
-        charges.zero_usage,
-        charges.percentage_discount,
         charges.included_quantity,
         charges.transform_operation,
         charges.transform_factor,
@@ -150,8 +150,26 @@ described as (
     inner join charges using (charge_number)
 ),
 
+priced as (
+    {{ billable_quantities('to_price', 'several_versions') }}
+),
+
 billable as (
-    {{ billable_quantities('described', 'several_versions') }}
+    select
+        priced.*,
+        versions_in_period.account_id,
+        versions_in_period.subscription_id,
+        versions_in_period.plan_id,
+        versions_in_period.plan_version,
+        versions_in_period.period_start,
+        versions_in_period.period_end,
+        charges.event_name as stripe_event_name,
+        charges.model,
+        charges.zero_usage,
+        charges.percentage_discount
+    from priced
+    inner join versions_in_period using (version_in_period)
+    inner join charges using (charge_number)
 ),
 
 -- Periods up to the end of each of their parts but the last: few, if any.

@@ -1,23 +1,8 @@
 {{ config(materialized='ephemeral') }}
 -- Grain: statement that is not approved: every period of a subscription that has begun, or part of one, whether
--- or not anything was used in it, and periods after its end that take corrections or credits.
+-- or not anything was used in it, and periods after its end that take corrections or credits. Its currency is that
+-- of a statement without a line.
 with
-
-lines as (
-    select statement_id, currency
-    from {{ ref('int_lines_rated') }}
-    {{ semi_join_touched_accounts() }}
-    union all
-    select statement_id, currency
-    from {{ ref('int_lines_corrected') }}
-    {{ semi_join_touched_accounts() }}
-),
-
-currencies as (
-    select statement_id, min(currency) as currency
-    from lines
-    group by statement_id
-),
 
 version_currencies as (
     select segments.statement_id, arg_min(versions.currency, segments.segment_start) as currency
@@ -29,14 +14,6 @@ version_currencies as (
 
 periods as (
     select * from {{ ref('int_statement_periods') }}
-),
-
-needed as (
-    select statement_id from periods where is_subscribed
-    union
-    select statement_id from {{ ref('int_lines_corrected') }}
-    union
-    select statement_id from {{ ref('int_credits_applied') }}
 )
 
 select
@@ -47,12 +24,14 @@ select
     periods.period,
     periods.period_start,
     periods.period_end,
-    coalesce(currencies.currency, version_currencies.currency, accounts.currency) as currency,
+    coalesce(version_currencies.currency, accounts.currency) as currency,
     case when periods.is_closed then 'closed' else 'open' end as status
 from periods
 {{ semi_join_touched_accounts() }}
-semi join needed using (statement_id)
 anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
-left join currencies using (statement_id)
 left join version_currencies on periods.billing_period_id = version_currencies.statement_id
 left join {{ ref('stg_accounts__accounts') }} as accounts using (account_id)
+where
+    periods.is_subscribed
+    or periods.statement_id in (select corrected.statement_id from {{ ref('int_lines_corrected') }} as corrected)
+    or periods.statement_id in (select credits.statement_id from {{ ref('int_credits_applied') }} as credits)

@@ -1,11 +1,8 @@
-{{ config(
-    materialized='incremental', incremental_strategy='append',
-    pre_hook="{{ delete_touched(ref('int_touched_accounts'), ['account_id']) }}"
-) }}
+{{ config(materialized='view') }}
 -- Grain: line of a statement; key charge_id. Lines of approved statements are the ledger's,
 -- unchanged for ever; lines of all others are rated anew when anything changes. What approved lines
 -- should have been by now stands as `correction` lines, with their own service period, on a
--- statement not yet approved.
+-- statement not yet approved. A view: nearly every line stands in int_lines_rated already.
 with
 
 approved as (
@@ -28,7 +25,6 @@ approved as (
         corrects_charge_id,
         stripe_event_name
     from {{ ref('stg_ledger__lines') }}
-    {{ semi_join_touched_accounts() }}
 ),
 
 rated as (
@@ -51,7 +47,6 @@ rated as (
         cast(null as varchar) as corrects_charge_id,
         lines.stripe_event_name
     from {{ ref('int_lines_rated') }} as lines
-    {{ semi_join_touched_accounts() }}
     anti join {{ ref('stg_ledger__approvals') }} as approvals using (statement_id)
 ),
 
@@ -75,7 +70,6 @@ corrections as (
         corrects_charge_id,
         stripe_event_name
     from {{ ref('int_lines_corrected') }}
-    {{ semi_join_touched_accounts() }}
 )
 
 select * from approved

@@ -14,13 +14,18 @@ periods as (
         period_start,
         period_end,
         {{ utc_text('period_start') }} || '|' || {{ utc_text('period_end') }} as period_text
-    from (select distinct period_start, period_end from {{ ref('fct_charges') }}) as every_period
+    from (
+        select distinct period_start, period_end
+        from {{ ref('fct_charges') }}
+        {{ semi_join_touched_accounts() }}
+    ) as every_period
 ),
 
 lines as (
     select
         statement_id,
         cast(sum(amount_minor) as bigint) as subtotal_minor,
+        min(currency) as currency,
         -- A line's text begins with its id, so sorting the texts sorts the lines by id.
         array_to_string(list_sort(list(
             concat_ws(
@@ -62,7 +67,8 @@ credits as (
 
 totalled as (
     select
-        statements.*,
+        statements.* exclude (currency),
+        coalesce(lines.currency, statements.currency) as currency,
         coalesce(lines.subtotal_minor, 0) as subtotal_minor,
         coalesce(credits.credits_minor, 0) as credits_minor,
         coalesce(lines.subtotal_minor, 0) - coalesce(credits.credits_minor, 0) as total_minor,
