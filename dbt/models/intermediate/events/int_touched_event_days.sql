@@ -3,7 +3,7 @@
 -- of the events told anew; for a weighted_sum meter, whose level lasts, also all days after them. A level
 -- that is not zero grows its period's quantity as time passes: the days by which the clock moved (DECISIONS
 -- D30). With another price book all days, of the last build too. Empty in a full build.
-{%- set built = load_relation_of('marts', 'fct_usage_daily') %}
+{%- set built = load_relation_of('intermediate', 'int_event_days') %}
 {% if flags.FULL_REFRESH or built is none %}
 select
     cast(null as varchar) as account_id,

@@ -6,12 +6,68 @@
 -- Stripe is compared what Stripe can be expected to know: a period is compared when Stripe's
 -- summaries begin before its end and reach it (an open month is not a difference), and its
 -- invoices when an invoice was made at its end or later. Where nothing was exported, Stripe's
--- columns are null.
+-- columns are null. Of an account that nothing can be compared with there are no rows: its
+-- statements are the one side (fct_reconciliation).
 with
 
-totals as (
-    select * from {{ ref('int_statement_lines_totalled') }}
-    where stripe_event_name <> ''
+ledger as (
+    select * from {{ ref('int_ledger_totalled') }}
+),
+
+stripe_meter as (
+    select * from {{ ref('int_stripe_meters_totalled') }}
+),
+
+stripe_invoice as (
+    select * from {{ ref('int_stripe_invoices_totalled') }}
+),
+
+approvals as (
+    select * from {{ ref('stg_ledger__approvals') }}
+),
+
+customers as (
+    select * from {{ ref('stg_stripe__customers') }}
+),
+
+-- How far each export reaches: one row.
+reach as (
+    select
+        (select min(window_start) from {{ ref('stg_stripe__meter_event_summaries') }}) as first_summary_at,
+        (select max(window_end) from {{ ref('stg_stripe__meter_event_summaries') }}) as last_summary_at,
+        (select max(greatest(created_at, finalized_at)) from {{ ref('stg_stripe__invoices') }}) as last_invoice_at,
+        (select count(*) > 0 from customers) as is_customer_exported
+),
+
+-- What the ledger or Stripe has, with a statement or without.
+elsewhere as (
+    select account_id, stripe_event_name, period_start, period_end from ledger
+    union
+    select account_id, stripe_event_name, period_start, period_end from stripe_meter
+    union
+    select account_id, stripe_event_name, period_start, period_end from stripe_invoice
+),
+
+-- With summaries of Stripe everybody is compared. Of an account billed in several currencies a statement may not
+-- be comparable with itself.
+compared_accounts as (
+    select account_id from elsewhere
+    union
+    select account_id from approvals
+    union
+    select lines.account_id
+    from {{ ref('fct_charges') }} as lines
+    cross join reach
+    where {{ is_reconciled_again('lines.account_id') }}
+    group by lines.account_id
+    having bool_or(reach.last_summary_at is not null) or min(lines.currency) <> max(lines.currency)
+),
+
+statement_lines as (
+    select lines.*
+    from {{ ref('int_statement_lines_counted') }} as lines
+    semi join compared_accounts using (account_id)
+    where lines.stripe_event_name <> ''
 ),
 
 lines as (
@@ -34,41 +90,29 @@ lines as (
         ) as billed_amount_exact_minor,
         cast(case when min(currency) = max(currency) then sum(billed_amount_minor) end as bigint)
             as billed_amount_minor
-    from totals
+    from statement_lines
     group by account_id, stripe_event_name, period_start, period_end
 ),
 
 -- Few statements have lines in several currencies, and only those are listed.
 listed as (
     select
-        totals.account_id,
-        totals.stripe_event_name,
-        totals.period_start,
-        totals.period_end,
-        list_sort(list(distinct totals.currency)) as currencies
-    from totals
+        statement_lines.account_id,
+        statement_lines.stripe_event_name,
+        statement_lines.period_start,
+        statement_lines.period_end,
+        list_sort(list(distinct statement_lines.currency)) as currencies
+    from statement_lines
     semi join (select * from lines where currency is null) as several
-        on totals.account_id = several.account_id
-        and totals.stripe_event_name = several.stripe_event_name
-        and totals.period_start = several.period_start
-        and totals.period_end = several.period_end
-    group by totals.account_id, totals.stripe_event_name, totals.period_start, totals.period_end
-),
-
-ledger as (
-    select * from {{ ref('int_ledger_totalled') }}
-),
-
-stripe_meter as (
-    select * from {{ ref('int_stripe_meters_totalled') }}
-),
-
-stripe_invoice as (
-    select * from {{ ref('int_stripe_invoices_totalled') }}
-),
-
-approvals as (
-    select * from {{ ref('stg_ledger__approvals') }}
+        on statement_lines.account_id = several.account_id
+        and statement_lines.stripe_event_name = several.stripe_event_name
+        and statement_lines.period_start = several.period_start
+        and statement_lines.period_end = several.period_end
+    group by
+        statement_lines.account_id,
+        statement_lines.stripe_event_name,
+        statement_lines.period_start,
+        statement_lines.period_end
 ),
 
 approved_periods as (
@@ -89,30 +133,8 @@ pushed_months as (
     where answers.state in ('accepted', 'duplicate')
 ),
 
-customers as (
-    select * from {{ ref('stg_stripe__customers') }}
-),
-
--- How far each export reaches: one row.
-reach as (
-    select
-        (select min(window_start) from {{ ref('stg_stripe__meter_event_summaries') }}) as first_summary_at,
-        (select max(window_end) from {{ ref('stg_stripe__meter_event_summaries') }}) as last_summary_at,
-        (select max(greatest(created_at, finalized_at)) from {{ ref('stg_stripe__invoices') }}) as last_invoice_at,
-        (select count(*) > 0 from customers) as is_customer_exported
-),
-
 accounts as (
     select * from {{ ref('stg_accounts__accounts') }}
-),
-
--- What the ledger or Stripe has and no statement.
-elsewhere as (
-    select account_id, stripe_event_name, period_start, period_end from ledger
-    union
-    select account_id, stripe_event_name, period_start, period_end from stripe_meter
-    union
-    select account_id, stripe_event_name, period_start, period_end from stripe_invoice
 ),
 
 keys as (

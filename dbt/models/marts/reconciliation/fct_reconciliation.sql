@@ -119,32 +119,35 @@ sent as (
     where {{ is_reconciled_again('sides.account_id') }}
 ),
 
--- A charge without a Stripe meter has nothing to be compared with but its own approval.
-not_sent as (
+-- A charge without a Stripe meter, or an account that nothing is compared with, has nothing but its own approval.
+not_compared as (
     select
-        account_id,
-        meter_id,
-        period_start,
-        period_end,
+        lines.account_id,
+        coalesce(names.meter_id, lines.meter_id) as meter_id,
+        lines.period_start,
+        lines.period_end,
         cast(null as decimal(38, 16)) as provider_quantity,
-        warehouse_quantity,
-        case when is_approved then approved_quantity end as approved_quantity,
+        lines.warehouse_quantity,
+        lines.approved_quantity,
         cast(null as decimal(38, 12)) as pushed_quantity,
         cast(null as decimal(38, 12)) as stripe_meter_quantity,
         cast(null as decimal(38, 12)) as stripe_invoice_quantity,
-        warehouse_amount_minor,
+        lines.warehouse_amount_minor,
         cast(null as bigint) as stripe_invoice_amount_minor,
         cast(0 as decimal(38, 12)) as unexplained_quantity,
         cast(0 as bigint) as unexplained_amount_minor,
-        currency
-    from {{ ref('int_statement_lines_totalled') }}
-    where stripe_event_name = ''
+        lines.currency
+    from {{ ref('int_statement_lines_counted') }} as lines
+    left join {{ ref('int_stripe_event_names_mapped') }} as names
+        on lines.stripe_event_name = names.stripe_event_name
+    anti join {{ ref('int_reconciliation_sides_joined') }} as sides
+        on lines.account_id = sides.account_id and lines.stripe_event_name = sides.stripe_event_name
 ),
 
 metered as (
     select * from sent
     union all
-    select * from not_sent
+    select * from not_compared
 ),
 
 currencies as (

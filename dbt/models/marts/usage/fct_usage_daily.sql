@@ -1,25 +1,11 @@
-{{ config(
-    materialized='incremental', incremental_strategy='append',
-    pre_hook="{{ delete_touched(ref('int_touched_account_days'), ['account_id', 'usage_date']) }}"
-) }}
+{{ config(materialized='view') }}
 -- Grain: account, meter, dimensions, UTC day: the sum of its hours; of compute taken before sizes
 -- are multiplied in (exact either way), of storage the sum of the rounded hours (DECISIONS D36). Of a
 -- meter whose hours do not add up, its aggregation of the day alone (int_event_days).
--- depends_on: {{ ref('int_touched_account_days') }}
 with
 
 days as (
-    select
-        account_id,
-        dimensions,
-        usage_date,
-        cast(sum(us) as bigint) as us,
-        cast(sum(inferred_us) as bigint) as inferred_us
-    from {{ ref('int_compute_hours') }}
-    {% if is_incremental() -%}
-    semi join {{ ref('int_touched_account_days') }} using (account_id, usage_date)
-    {%- endif %}
-    group by account_id, dimensions, usage_date
+    select * from {{ ref('int_compute_days') }}
 ),
 
 quantities as (
@@ -55,9 +41,6 @@ select
     quantity,
     cast(0 as decimal(38, 16)) as inferred_quantity
 from quantities
-{% if is_incremental() -%}
-semi join {{ ref('int_touched_account_days') }} using (account_id, usage_date)
-{%- endif %}
 
 union all
 
@@ -71,10 +54,6 @@ select
         as inferred_quantity
 from {{ ref('int_storage_hours') }} as hours
 inner join {{ ref('stg_pricebook__meters') }} as meters on meters.source = 'storage'
-{% if is_incremental() -%}
-semi join {{ ref('int_touched_account_days') }} as touched
-    on hours.account_id = touched.account_id and hours.usage_date = touched.usage_date
-{%- endif %}
 group by hours.account_id, meters.meter_id, hours.usage_date
 
 union all
