@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge; the model `dynamic`: its one tier costs what its events say.
 with
 

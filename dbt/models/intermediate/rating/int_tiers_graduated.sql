@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `graduated`: each unit at the price of the tier it falls in.
 with
 

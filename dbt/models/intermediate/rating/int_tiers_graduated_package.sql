@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `graduated_package`: started packages counted in each tier, at its
 -- size and amount.
 with

@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `graduated_percentage`: each unit at the rate of the tier it falls
 -- in.
 with

@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `package`: after the free units, packages of a size, started ones
 -- whole (or full ones only). Free units are the first tier.
 with

@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `percentage`: a rate on what is above the free units. Where the charge
 -- looks at each event, the tier with the rate takes what its events come to beside the rate (fixed amounts
 -- and limits) as its flat amount, and all other units cost nothing; else both are tiers of the period.

@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `standard`: every unit at one price.
 with
 

@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `volume`: every unit of the period at the price of the tier that
 -- their number reaches.
 with

@@ -1,4 +1,3 @@
-{{ config(materialized='ephemeral') }}
 -- Grain: charge and tier; the model `volume_package`: started packages of the tier that all units of the
 -- period reach.
 with
