@@ -15,6 +15,7 @@ statements as (
         statements.status in ('approved', 'pushed') as is_approved
     from {{ ref('fct_statements') }} as statements
     left join {{ ref('int_statement_parts') }} as parts using (statement_id)
+    where {{ is_reconciled_again('statements.account_id') }}
 ),
 
 event_names as (
