@@ -10,18 +10,23 @@ set_aside as (
     select * from {{ ref('int_records_set_aside') }}
 ),
 
+time_files as (
+    select
+        load_seq,
+        count(*) as row_count,
+        count(*) filter (where known_at > (select as_of.at from as_of)) as pending_count,
+        count(*) filter (where known_at <= (select as_of.at from as_of) and not carries_time) as not_billable_count
+    from {{ ref('int_time_records') }}
+    group by load_seq
+),
+
 -- Compute: all records of a file, less those that are set apart below.
 time_records as (
     select
         load_seq,
-        case
-            when known_at > (select as_of.at from as_of) then 'pending'
-            when not carries_time then 'not_billable'
-            else 'billed'
-        end as disposition,
-        count(*) as row_count
-    from {{ ref('int_time_records') }}
-    group by all
+        unnest(['pending', 'not_billable', 'billed']) as disposition,
+        unnest([pending_count, not_billable_count, row_count - pending_count - not_billable_count]) as row_count
+    from time_files
 ),
 
 -- Records of runs that bill nothing move from billed to that run's disposition.
