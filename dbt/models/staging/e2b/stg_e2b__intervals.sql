@@ -1,6 +1,7 @@
 -- Grain: one run (execution) of a sandbox, in the shape every interval source has.
 -- In an incremental build it holds only the runs of the sandboxes that new records touch.
 -- The rules, with their reasons: DECISIONS.md, "E2B runs" and "A run without an end".
+{%- set hour_us = 3600000000 %}
 with
 
 events as (
@@ -114,22 +115,29 @@ unsized as (
         on begun.source_account = events.source_account
         and begun.sandbox_id = events.sandbox_id
         and begun.execution_id = events.execution_id
+    {{ anti_join_voided() }}
     where begun.memory_mib is null and others.memory_mib is null and begun.started_at is not null
     group by all
 ),
 
-templates as materialized (
+searched as (
     select
-        every_template.*,
-        row_number() over () as template_number
-    from (select distinct source_account, template_id from unsized where template_id is not null) as every_template
+        *,
+        epoch_us(started_at) // {{ hour_us }} as hour_number
+    from unsized
+    where template_id is not null
 ),
 
--- The size of the last run of the same template that had ended when this one began.
-template_ends as (
-    select templates.template_number, events.occurred_at, events.vcpu, events.memory_mib
+-- A run of one of those templates that ended and told its size.
+template_ends as not materialized (
+    select
+        source_account,
+        template_id,
+        events.occurred_at,
+        epoch_us(events.occurred_at) // {{ hour_us }} as hour_number,
+        events.vcpu,
+        events.memory_mib
     from {{ ref('stg_e2b__events') }} as events
-    inner join templates using (source_account, template_id)
     {{ anti_join_voided() }}
     where
         events.event_type in ('paused', 'killed')
@@ -137,20 +145,55 @@ template_ends as (
         and events.known_at <= {{ as_of() }}
 ),
 
+-- The size of the last run of the same template that had ended when this one began. Nearly always one ended in
+-- the hour of the start or the hour before: then only the ends of such hours have to be put in order.
+near_hours as (
+    select distinct
+        source_account,
+        template_id,
+        unnest([hour_number, hour_number - 1]) as hour_number
+    from searched
+),
+
+sizes_near as (
+    select searched.run_number, ends.vcpu, ends.memory_mib
+    from searched
+    asof inner join (
+        select source_account, template_id, hour_number, occurred_at, max(vcpu) as vcpu, max(memory_mib) as memory_mib
+        from template_ends
+        semi join near_hours using (source_account, template_id, hour_number)
+        group by all
+    ) as ends
+        on searched.source_account = ends.source_account
+        and searched.template_id = ends.template_id
+        and searched.started_at >= ends.occurred_at
+    where ends.hour_number >= searched.hour_number - 1
+),
+
+searched_far as (
+    select *
+    from searched
+    anti join sizes_near using (run_number)
+),
+
+sizes_far as (
+    select searched_far.run_number, ends.vcpu, ends.memory_mib
+    from searched_far
+    asof inner join (
+        select source_account, template_id, occurred_at, max(vcpu) as vcpu, max(memory_mib) as memory_mib
+        from template_ends
+        semi join searched_far using (source_account, template_id)
+        group by all
+    ) as ends
+        on searched_far.source_account = ends.source_account
+        and searched_far.template_id = ends.template_id
+        and searched_far.started_at >= ends.occurred_at
+),
+
 template_sizes as (
-    select
-        latest.run_number,
-        max(sizes.vcpu) as vcpu,
-        max(sizes.memory_mib) as memory_mib
-    from (
-        select numbered.*, template_ends.occurred_at
-        from (select * from unsized inner join templates using (source_account, template_id)) as numbered
-        asof inner join template_ends
-            on numbered.template_number = template_ends.template_number
-            and numbered.started_at >= template_ends.occurred_at
-    ) as latest
-    inner join template_ends as sizes using (template_number, occurred_at)
-    group by latest.run_number
+    select * from sizes_near
+    union all
+    select * from sizes_far
 ),
 
 ended as (
