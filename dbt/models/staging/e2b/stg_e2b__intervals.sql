@@ -182,7 +182,8 @@ sizes_far as (
     asof inner join (
         select source_account, template_id, occurred_at, max(vcpu) as vcpu, max(memory_mib) as memory_mib
         from template_ends
-        semi join searched_far using (source_account, template_id)
+        semi join (select distinct source_account, template_id from searched_far) as far_templates
+            using (source_account, template_id)
         group by all
     ) as ends
         on searched_far.source_account = ends.source_account
