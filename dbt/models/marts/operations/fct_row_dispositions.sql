@@ -15,7 +15,10 @@ time_files as (
         load_seq,
         count(*) as row_count,
         count(*) filter (where known_at > (select as_of.at from as_of)) as pending_count,
-        count(*) filter (where known_at <= (select as_of.at from as_of) and not carries_time) as not_billable_count
+        -- What has no time of being known is not pending either.
+        count(*) filter (
+            where not coalesce(known_at > (select as_of.at from as_of), false) and not carries_time
+        ) as not_billable_count
     from {{ ref('int_time_records') }}
     group by load_seq
 ),
