@@ -21,6 +21,22 @@
     {{- every_event if flags.FULL_REFRESH else touched_events -}}
 {%- endmacro %}
 
+{#- What the records of an interval source say about whose they are, of the sandboxes whose runs this build
+    makes. E2B's are many, and those of the touched sandboxes stand ready. -#}
+{% macro owners_told(source) -%}
+    {%- set touched_events = ref('stg_e2b__touched_events') -%}
+    {%- set records = ref('stg_' ~ source ~ '__records') -%}
+    {%- if source == 'e2b' and not flags.FULL_REFRESH -%}
+    select distinct 'e2b' as provider, source_account, cast(null as varchar) as account_ref, metadata
+    from {{ touched_events }}
+    {%- else -%}
+    select distinct records.provider, records.source_account, records.account_ref, records.metadata
+    from {{ records }} as records
+    where records.known_at <= {{ as_of() }}
+    {{ and_touched('records') }}
+    {%- endif %}
+{%- endmacro %}
+
 {#- For a pre-hook of an incremental model: removes the rows whose key is in `touched`, before the new
     ones are added. -#}
 {% macro delete_touched(touched, keys) -%}
