@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 import duckdb
 import pytest
@@ -85,15 +86,30 @@ def test_a_build_that_is_killed_changed_nothing(folder: Path) -> None:
 
 
 def test_a_full_disk_is_said_and_changes_nothing(folder: Path) -> None:
-    # 500,000 numbers without any order: 4 MB that cannot be made smaller; the file may have 1 MB.
+    # 100,000 rows of ten numbers without any order: 8 MB that cannot be made smaller. They are less
+    # than a row group, so nothing writes them before the build's end, and closing says nothing.
+    numbers = ", ".join(f"hash(number + {column}) as number_{column}" for column in range(10))
     (folder / "dbt" / "models" / "first.sql").write_text(
-        FIRST.replace("*", "hash(number) as number")
+        f"{{{{ config(materialized='table') }}}} select {numbers} from range(100000) as t(number)"
     )
-    with _build(folder, largest_file=1_000_000) as build:
+    with _build(folder, largest_file=2_000_000) as build:
         said = build.communicate(timeout=120)[0]
     assert build.returncode == 1, said
     assert "File too large" in said
     assert _first(folder) == [(-1,)]
+
+
+def test_a_build_waits_for_a_process_that_holds_the_file(folder: Path) -> None:
+    (folder / "dbt" / "models" / "first.sql").write_text(
+        "{{ config(materialized='table') }} select 7 as number"
+    )
+    with _build(folder) as build:
+        # Nothing but the file is in its way: it would have ended long before.
+        with duckdb.connect(str(folder / "warehouse.duckdb")), pytest.raises(TimeoutExpired):
+            build.wait(timeout=15)
+        build.communicate(timeout=120)
+    assert build.returncode == 0
+    assert _first(folder) == [(7,)]
 
 
 def _build(folder: Path, largest_file: int = 0) -> subprocess.Popen[str]:
